@@ -1,0 +1,331 @@
+package kopokopo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Version is this package's version, as it stands in the User-Agent.
+const Version = "0.1.0"
+
+// maxResponse bounds the body of an ordinary answer.
+const maxResponse = 1 << 20
+
+// Client is the way in: context first, tokens that look after themselves, K2's
+// resources as fields. It is safe for concurrent use; make one and share it.
+type Client struct {
+	// Tokens is OAuth: most programs never need it, since every call gets its token by itself.
+	Tokens *Tokens
+	// WebhookSubscriptions registers URLs that K2 posts events to.
+	WebhookSubscriptions *Endpoint[CreateWebhookReq, WebhookSubscription]
+	// IncomingPayments takes payments: an M-PESA prompt on the customer's phone (STK push).
+	IncomingPayments *AsyncEndpoint[ReceiveMpesaReq, IncomingPayment]
+
+	// V1 holds what exists only in version 1 of the API, and the shared resources on
+	// their version 1 paths.
+	V1 V1
+
+	core *core
+}
+
+// V1 is version 1 of the API. See [Client].
+type V1 struct {
+	// WebhookSubscriptions is [Client.WebhookSubscriptions] on its version 1 path.
+	WebhookSubscriptions *Endpoint[CreateWebhookReq, WebhookSubscription]
+	// IncomingPayments is [Client.IncomingPayments] on its version 1 path.
+	IncomingPayments *AsyncEndpoint[ReceiveMpesaReq, IncomingPayment]
+	// PayRecipients registers whom Payments pay.
+	PayRecipients *Endpoint[AddPAYRecipient, PayRecipient]
+	// Payments pays a registered recipient.
+	Payments *AsyncEndpoint[CreatePaymentReq, Payment]
+}
+
+// New returns a client. A Config that cannot work is refused with a
+// [*ValidationError] that names each faulty field; nothing is dialled.
+func New(cfg Config) (*Client, error) {
+	s, err := cfg.check()
+	if err != nil {
+		return nil, err
+	}
+	c := newCore(cfg, s)
+	return &Client{
+		core:                 c,
+		Tokens:               &Tokens{core: c},
+		WebhookSubscriptions: newEndpoint[CreateWebhookReq, WebhookSubscription](c, "webhook subscription", "/api/v2/webhook_subscriptions", classSetup),
+		IncomingPayments:     newAsyncEndpoint[ReceiveMpesaReq, IncomingPayment](c, "incoming payment", "/api/v2/incoming_payments", classCollect),
+		V1: V1{
+			WebhookSubscriptions: newEndpoint[CreateWebhookReq, WebhookSubscription](c, "webhook subscription", "/api/v1/webhook_subscriptions", classSetup),
+			IncomingPayments:     newAsyncEndpoint[ReceiveMpesaReq, IncomingPayment](c, "incoming payment", "/api/v1/incoming_payments", classCollect),
+			PayRecipients:        newEndpoint[AddPAYRecipient, PayRecipient](c, "pay recipient", "/api/v1/pay_recipients", classSetup),
+			Payments:             newAsyncEndpoint[CreatePaymentReq, Payment](c, "payment", "/api/v1/payments", classPayOut),
+		},
+	}, nil
+}
+
+// Close ends the client: idle connections are closed, waiting callers return, and
+// every later call fails with [ErrClosed]. Close again does nothing.
+func (c *Client) Close() error {
+	if c == nil || c.core == nil {
+		return nil
+	}
+	c.core.close()
+	return nil
+}
+
+// SDK returns the documented interface over this client: explicit tokens, version
+// 1 paths, the same connections. See [SDK].
+func (c *Client) SDK() SDK {
+	if c == nil || c.core == nil {
+		return &sdk{err: errNotMade}
+	}
+	return &sdk{client: c}
+}
+
+// Format implements [fmt.Formatter]: a client prints as where it points to.
+func (c Client) Format(f fmt.State, _ rune) {
+	if c.core == nil {
+		io.WriteString(f, "kopokopo.Client(not made by New)")
+		return
+	}
+	fmt.Fprintf(f, "kopokopo.Client(%s)", showURL(c.core.base.String()))
+}
+
+// LogValue implements [slog.LogValuer].
+func (c Client) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
+
+// core is what the endpoints of a client share. Its secrets are in func fields,
+// which no verb prints.
+type core struct {
+	base, auth  *url.URL
+	credentials func() (id, secret string)
+	apiKey      func() string
+	callback    string
+	timeout     time.Duration
+	userAgent   string
+	logger      *slog.Logger
+	pools       *pools
+	tokens      *tokenCache
+	closed      atomic.Bool
+	life        context.Context // ends with Close
+	end         context.CancelFunc
+}
+
+// newCore builds a core from a checked Config.
+func newCore(cfg Config, s settings) *core {
+	c := &core{
+		base: s.base, auth: s.auth,
+		credentials: func() (string, string) { return s.appID, s.secret },
+		apiKey:      func() string { return s.apiKey },
+		callback:    s.callback,
+		timeout:     s.timeout,
+		userAgent:   s.userAgent,
+		logger:      s.logger,
+		pools:       newPools(cfg, s),
+	}
+	c.life, c.end = context.WithCancel(context.Background())
+	c.tokens = newTokenCache(c)
+	return c
+}
+
+func (c *core) close() {
+	if c.closed.Swap(true) {
+		return
+	}
+	c.end()
+	c.pools.closeIdle()
+}
+
+// userAgent puts the caller's product in front of ours.
+func userAgent(product string) string {
+	own := fmt.Sprintf("kopokopo-go/%s (%s; %s)", Version, runtime.Version(), runtime.GOOS)
+	if product = strings.TrimSpace(product); product != "" {
+		return product + " " + own
+	}
+	return own
+}
+
+// request is one call of the API as it was meant, before any attempt.
+type request struct {
+	op          string // "create incoming payment"
+	class       class
+	write       bool // it changes something, so its error carries an outcome
+	method      string
+	url         string
+	host        string
+	template    string // the path without ids, for logs and errors
+	contentType ContentType
+	body        []byte
+	token       string // the caller's own; "" for the client's
+	anonymous   bool   // no bearer: the token calls, samples
+	signature   string // of the body, for samples
+	limit       int64
+}
+
+// build makes the request of one attempt. GetBody stays nil: with it, net/http may
+// send a body again by itself.
+func (r *request) build(ctx context.Context, bearer, userAgent string) (*http.Request, error) {
+	var body io.Reader
+	if r.body != nil {
+		body = io.NopCloser(bytes.NewReader(r.body))
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, r.url, body)
+	if err != nil {
+		return nil, err
+	}
+	req.ContentLength = int64(len(r.body))
+	req.Header.Set("Accept", string(ContentTypeJSON))
+	req.Header.Set("User-Agent", userAgent)
+	if r.body != nil {
+		req.Header.Set("Content-Type", string(r.contentType))
+	}
+	if bearer != "" {
+		req.Header.Set("Authorization", "Bearer "+bearer)
+	}
+	if r.signature != "" {
+		req.Header.Set(SignatureHeader, r.signature)
+	}
+	req.Close = r.class == classPayOut // also where the transport is not ours
+	return req, nil
+}
+
+// do sends a request and returns K2's answer if it is a success. Every other end is
+// a [*CallError].
+func (c *core) do(ctx context.Context, call *request) (reply, error) {
+	if err := c.usable(ctx); err != nil {
+		return reply{}, call.fail(notSent, 0, err)
+	}
+	bearer, err := c.bearer(ctx, call)
+	if err != nil {
+		return reply{}, call.fail(notSent, 0, err)
+	}
+	started := time.Now()
+	rep, unsent, err := c.attempt(ctx, call, bearer)
+	v := judge(rep, unsent, err)
+	c.log(ctx, call, rep, v, time.Since(started))
+	if v == accepted {
+		return rep, nil
+	}
+	if err == nil {
+		if rep.status == http.StatusUnauthorized && call.token == "" && !call.anonymous {
+			c.tokens.drop(bearer)
+		}
+		id, secret := c.credentials()
+		err = newAPIError(call, rep, masker(bearer, secret, c.apiKey(), id))
+	} else if c.closed.Load() {
+		err = errors.Join(ErrClosed, err)
+	}
+	return rep, call.fail(v, 1, err)
+}
+
+// usable reports why no call can be made.
+func (c *core) usable(ctx context.Context) error {
+	switch {
+	case ctx == nil:
+		return errors.New("the context is nil")
+	case c.closed.Load():
+		return ErrClosed
+	}
+	return nil
+}
+
+// bearer returns the token a request goes out with.
+func (c *core) bearer(ctx context.Context, call *request) (string, error) {
+	switch {
+	case call.anonymous:
+		return "", nil
+	case call.token != "":
+		return call.token, nil
+	}
+	return c.tokens.bearerToken(ctx)
+}
+
+// log writes one record about an attempt: nothing personal, nothing secret.
+func (c *core) log(ctx context.Context, call *request, rep reply, v verdict, took time.Duration) {
+	if !c.logger.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	c.logger.LogAttrs(ctx, slog.LevelDebug, "kopokopo: "+call.op,
+		slog.String("method", call.method), slog.String("path", call.template),
+		slog.Int("status", rep.status), slog.Duration("took", took), slog.String("outcome", v.String()))
+}
+
+// verdict is what one attempt came to.
+type verdict int
+
+const (
+	accepted verdict = iota // 2xx
+	notSent
+	refused
+	unknown
+)
+
+func (v verdict) String() string {
+	return [...]string{"accepted", "not sent", "refused", "unknown"}[v]
+}
+
+// judge reads one attempt.
+func judge(rep reply, unsent bool, err error) verdict {
+	switch {
+	case err != nil && unsent:
+		return notSent
+	case err != nil && rep.status == 0:
+		return unknown
+	case rep.status >= 200 && rep.status < 300:
+		if err != nil {
+			return unknown
+		}
+		return accepted
+	case refusal(rep.status):
+		return refused
+	}
+	return unknown
+}
+
+// refusal reports whether a status says that K2 did not act. The exceptions among
+// 4xx can come from a gateway after the request was passed on.
+func refusal(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusMisdirectedRequest, http.StatusTooEarly:
+		return false
+	}
+	return status >= 400 && status < 500
+}
+
+// fail makes the error of a call that came to v.
+func (r *request) fail(v verdict, attempts int, err error) error {
+	e := &CallError{Op: r.op, Attempts: attempts, Err: err}
+	if !r.write {
+		return e
+	}
+	switch v {
+	case notSent:
+		e.Outcome = ErrNotSent
+	case refused:
+		e.Outcome = ErrRefused
+	default:
+		e.Outcome = ErrOutcomeUnknown
+		e.Advice = r.advice()
+	}
+	return e
+}
+
+// advice says what to do about an unknown outcome.
+func (r *request) advice() string {
+	switch r.class {
+	case classCollect:
+		return "do not charge again: wait for the callback, which returns your metadata, or look in the period's transactions"
+	case classPayOut:
+		return "do not pay again: wait for the callback, which returns your metadata, or look in the dashboard"
+	}
+	return "it may have been created: look before creating it again"
+}

@@ -1,0 +1,410 @@
+package kopokopo
+
+import (
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The documented errors.
+var (
+	// ErrEmptyToken indicates missing or invalid bearer token.
+	ErrEmptyToken = errors.New("empty token")
+	// ErrInvalidPaymentChannel indicates missing or invalid payment channel.
+	ErrInvalidPaymentChannel = errors.New("invalid payment channel")
+	// ErrMaxMetadataSize indicates maximum metadata length
+	ErrMaxMetadataSize = errors.New("maximum metadata size is 5")
+	// ErrEmptyID indicates an empty reference or ID
+	ErrEmptyID = errors.New("empty id")
+	// ErrInvalidSettlementMethod indicates invalid settlement method
+	ErrInvalidSettlementMethod = errors.New("invalid settlement method")
+)
+
+// What became of a request that changes something. Every error of a create is
+// exactly one of these three, by [errors.Is]; errors of reads and of the token
+// calls are none of them.
+var (
+	// ErrNotSent means that K2 cannot have acted: nothing of the request left.
+	ErrNotSent = errors.New("not sent")
+	// ErrRefused means that K2 answered and refused: it did not act.
+	ErrRefused = errors.New("refused")
+	// ErrOutcomeUnknown means that K2 may or may not have acted. Do not repeat the
+	// request: find out first, from the callback (metadata comes back in it), from
+	// the transactions of the period for money in, or in the dashboard for money out.
+	ErrOutcomeUnknown = errors.New("outcome unknown")
+)
+
+// Kinds of failure, beside the outcome.
+var (
+	// ErrUnauthorized means that K2 did not accept the bearer token or the credentials (401).
+	ErrUnauthorized = errors.New("unauthorized")
+	// ErrRedirect means that K2 answered with a redirect. Redirects are never followed:
+	// they would carry a token, a secret or half a payment elsewhere.
+	ErrRedirect = errors.New("redirects are not followed")
+	// ErrResponse means that an answer could not be understood.
+	ErrResponse = errors.New("unusable answer")
+	// ErrResponseTooLarge means that an answer was larger than this package reads.
+	ErrResponseTooLarge = errors.New("answer too large")
+	// ErrNoLocation means that K2 accepted a create but named no usable resource.
+	// It comes with [ErrOutcomeUnknown].
+	ErrNoLocation = errors.New("accepted, but the answer names no resource")
+	// ErrClosed means that the client was closed.
+	ErrClosed = errors.New("client closed")
+)
+
+// What became of a payment.
+var (
+	// ErrPaymentFailed means that a payment is final and no money moved.
+	ErrPaymentFailed = errors.New("payment failed")
+	// ErrPaymentPending means that a payment is not final yet.
+	ErrPaymentPending = errors.New("payment pending")
+	// ErrPartial means that some of a payment's parts succeeded and others failed.
+	ErrPartial = errors.New("only a part succeeded")
+	// ErrStillPending means that waiting ended before the result was there.
+	ErrStillPending = errors.New("still pending")
+)
+
+// Errors about signatures and samples. The signature errors are constant, and
+// say nothing about key, body or expected signature.
+var (
+	// ErrNoSignature means that a request carries no signature.
+	ErrNoSignature = errors.New("kopokopo: webhook: no signature")
+	// ErrBadSignature means that a signature is malformed or not that of the body.
+	ErrBadSignature = errors.New("kopokopo: webhook: bad signature")
+	// ErrSampleRefused means that a signed sample event was to be sent to a live shop.
+	ErrSampleRefused = errors.New("samples are not sent to a live endpoint with production credentials")
+)
+
+// FieldError is one fault of one field.
+type FieldError struct {
+	Field   string // The name the API, or [Config], gives it: "amount.value", "_links.callback_url".
+	Message string // What is wrong, without the value.
+	Err     error  // The documented error it stands for, or nil.
+}
+
+// ValidationError lists everything that is wrong with a value, at once. It
+// satisfies [errors.Is] for each documented error among its fields.
+type ValidationError struct {
+	What   string // What was checked: "incoming payment", "config".
+	Fields []FieldError
+}
+
+// Error names every faulty field and repeats no value.
+func (e *ValidationError) Error() string { return "kopokopo: " + e.What + ": " + e.list() }
+
+// list is the text behind the prefix.
+func (e *ValidationError) list() string {
+	parts := make([]string, len(e.Fields))
+	for i, f := range e.Fields {
+		parts[i] = f.Field + " " + f.Message
+	}
+	return strings.Join(parts, "; ")
+}
+
+// Unwrap returns the documented errors among the faults.
+func (e *ValidationError) Unwrap() []error {
+	var causes []error
+	for _, f := range e.Fields {
+		if f.Err != nil {
+			causes = append(causes, f.Err)
+		}
+	}
+	return causes
+}
+
+// CallError is the error of one call of the API. Its text says what was being
+// done and what happened; [errors.Is] and [errors.As] reach the outcome, the cause
+// and the context's own error.
+type CallError struct {
+	Op       string // What was being done: "create incoming payment".
+	Outcome  error  // ErrNotSent, ErrRefused or ErrOutcomeUnknown for what changes something, nil for a read.
+	Attempts int    // How many times the request was tried.
+	Err      error  // The cause.
+	Advice   string // What to do about it, or "".
+}
+
+// Error implements error.
+func (e *CallError) Error() string {
+	text := "kopokopo: " + e.Op + ": "
+	if e.Outcome == ErrNotSent || e.Outcome == ErrOutcomeUnknown {
+		text += e.Outcome.Error() + ": "
+	}
+	text += causeText(e.Err)
+	if e.Advice != "" {
+		text += "; " + e.Advice
+	}
+	return text
+}
+
+// causeText renders a cause on one line, without this package's prefix and without
+// anything that could be personal.
+func causeText(err error) string {
+	if err == nil {
+		return "failed"
+	}
+	return cleanText(strings.TrimPrefix(err.Error(), "kopokopo: "))
+}
+
+// Unwrap returns the outcome and the cause.
+func (e *CallError) Unwrap() []error {
+	if e.Outcome == nil {
+		return []error{e.Err}
+	}
+	return []error{e.Outcome, e.Err}
+}
+
+// FailedError is a result that is final and not a success.
+type FailedError struct {
+	ID      string   // The resource.
+	Type    string   // Its type: "incoming_payment", "send_money".
+	Outcome Outcome  // OutcomeFailed or OutcomePartial.
+	Reasons []string // K2's reasons, as far as it gave any; digits of phone numbers are masked.
+}
+
+// Error implements error.
+func (e *FailedError) Error() string {
+	text := "kopokopo: " + orDefault(strings.ReplaceAll(e.Type, "_", " "), "payment") + ": failed"
+	if e.Outcome == OutcomePartial {
+		text = strings.TrimSuffix(text, "failed") + ErrPartial.Error()
+	}
+	if len(e.Reasons) > 0 {
+		text += ": " + cleanText(strings.Join(e.Reasons, "; "))
+	}
+	return text
+}
+
+// Is reports [ErrPartial] for a partial result and [ErrPaymentFailed] for a failed payment.
+func (e *FailedError) Is(target error) bool {
+	switch target {
+	case ErrPartial:
+		return e.Outcome == OutcomePartial
+	case ErrPaymentFailed:
+		return e.Outcome == OutcomeFailed && !slices.Contains(noPayments, e.Type)
+	}
+	return false
+}
+
+// noPayments are the asynchronous resources in which no money moves.
+var noPayments = []string{"polling", "transaction_sms_notification", "payment_link"}
+
+// maxErrorBody is how much of an error's body is kept.
+const maxErrorBody = 4 << 10
+
+// APIError is an answer of K2 that is not a success.
+type APIError struct {
+	StatusCode int           // HTTP status.
+	Code       string        // K2's error_code, or OAuth's error; "" if there is none.
+	Messages   []string      // K2's messages; runs of 7 and more digits are masked.
+	Method     string        // Method of the request.
+	Path       string        // Path of the request, ids replaced: /api/v1/payments/{id}.
+	RetryAfter time.Duration // How long K2 asks to wait, 0 if it does not.
+	Hint       string        // Known causes of such an answer, or "".
+
+	summary string        // what stands in for messages
+	body    func() []byte // in a func field, which no verb prints
+}
+
+// Body returns the first 4 KiB of the answer as it came. It can hold personal data.
+func (e *APIError) Body() []byte {
+	if e.body == nil {
+		return nil
+	}
+	return e.body()
+}
+
+// Error implements error.
+func (e *APIError) Error() string {
+	text := strconv.Itoa(e.StatusCode)
+	switch {
+	case len(e.Messages) > 0:
+		text += ": " + cleanText(strings.Join(e.Messages, "; "))
+	case e.summary != "":
+		text += " " + e.summary
+	default:
+		text += " " + http.StatusText(e.StatusCode)
+	}
+	if e.Hint != "" {
+		text += "; " + e.Hint
+	}
+	return text
+}
+
+// Is reports [ErrUnauthorized] for a 401 and [ErrRedirect] for a redirect.
+func (e *APIError) Is(target error) bool {
+	switch target {
+	case ErrUnauthorized:
+		return e.StatusCode == http.StatusUnauthorized
+	case ErrRedirect:
+		return e.StatusCode >= 300 && e.StatusCode < 400
+	}
+	return false
+}
+
+// newAPIError reads an answer that is not a success, in every shape K2 uses. mask
+// hides the secrets in play wherever a text repeats them.
+func newAPIError(call *request, rep reply, mask func(string) string) *APIError {
+	e := &APIError{
+		StatusCode: rep.status,
+		Method:     call.method,
+		Path:       call.template,
+		RetryAfter: retryAfter(rep.header, time.Now()),
+	}
+	body := slices.Clone(rep.body[:min(len(rep.body), maxErrorBody)])
+	e.body = func() []byte { return slices.Clone(body) }
+	mediaType, _, _ := mime.ParseMediaType(rep.header.Get("Content-Type"))
+	if looksLikeJSON(mediaType, rep.body) {
+		e.readMessages(rep.body, mask)
+	}
+	e.summary = http.StatusText(rep.status) + " (" + describeBody(mediaType, len(rep.body)) + ")"
+	e.Hint = hint(rep, call)
+	return e
+}
+
+// looksLikeJSON reports whether an error's body is worth decoding. Some of K2's
+// answers are JSON under another type.
+func looksLikeJSON(mediaType string, body []byte) bool {
+	return len(body) > 0 && (body[0] == '{' || body[0] == '[') && mediaType != "text/html"
+}
+
+// describeBody says what kind of body there was instead of quoting it.
+func describeBody(mediaType string, size int) string {
+	if size == 0 {
+		return "empty body"
+	}
+	kind := "body"
+	if _, sub, ok := strings.Cut(mediaType, "/"); ok {
+		kind = cleanText(sub)
+	}
+	if size < 1<<10 {
+		return fmt.Sprintf("%s, %d bytes", kind, size)
+	}
+	return fmt.Sprintf("%s, %d KB", kind, (size+1<<9)>>10)
+}
+
+// readMessages fills Code and Messages from the first shape that has any.
+func (e *APIError) readMessages(body []byte, mask func(string) string) {
+	var members map[string]any
+	if decodeStrict(body, &members) != nil {
+		return
+	}
+	e.Code, _ = coerceString(members["error_code"]).(string)
+	for _, key := range []string{"error_message", "errors", "error_description", "error", "message"} {
+		found := texts(members[key], "")
+		if key == "error" && e.Code == "" && len(found) == 1 {
+			e.Code = cleanText(mask(found[0]))
+		}
+		for _, text := range found {
+			if len(e.Messages) < 20 {
+				e.Messages = append(e.Messages, cleanText(mask(text)))
+			}
+		}
+		if len(e.Messages) > 0 {
+			break
+		}
+	}
+	if oauth, ok := members["error"].(string); ok && e.Code == "" {
+		e.Code = cleanText(mask(oauth))
+	}
+}
+
+// hint names the known causes of an answer that does not explain itself.
+func hint(rep reply, call *request) string {
+	switch {
+	case call.signature != "":
+		return "" // not K2's answer
+	case rep.status == http.StatusForbidden && len(strings.TrimSpace(string(rep.body))) == 0:
+		if call.host == "app.kopokopo.com" {
+			return "app.kopokopo.com is the dashboard's host and serves no API: use kopokopo.Production as BaseURL"
+		}
+		return "K2 answers so to requests without a User-Agent (does a proxy remove it?), to the host app.kopokopo.com, and to applications that are not activated yet"
+	case rep.status == http.StatusUnauthorized && call.anonymous:
+		return "check that the credentials belong to this environment"
+	}
+	return ""
+}
+
+// retryAfter reads Retry-After, in seconds or as a date. It returns 0 if there is
+// none that makes sense.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	text := strings.TrimSpace(h.Get("Retry-After"))
+	if text == "" {
+		return 0
+	}
+	if isDigits(text) {
+		seconds, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || seconds > int64(maxRetryAfter/time.Second) {
+			return maxRetryAfter
+		}
+		return time.Duration(seconds) * time.Second
+	}
+	at, err := http.ParseTime(text)
+	if err != nil {
+		return 0
+	}
+	return min(max(at.Sub(now), 0), maxRetryAfter)
+}
+
+// maxRetryAfter bounds what an answer can ask for.
+const maxRetryAfter = time.Hour
+
+// maxText is how much of a foreign text an error repeats, in bytes.
+const maxText = 512
+
+// cleanText makes a foreign text fit for an error and a log: one line, printable,
+// bounded, and with runs of seven and more digits (phones, accounts) masked.
+func cleanText(text string) string {
+	var out strings.Builder
+	digits := 0
+	for _, r := range text {
+		if out.Len() >= maxText {
+			break
+		}
+		if r >= '0' && r <= '9' {
+			digits++
+			out.WriteRune(r)
+			continue
+		}
+		maskDigits(&out, digits)
+		digits = 0
+		if !strconv.IsPrint(r) {
+			r = ' '
+		}
+		out.WriteRune(r)
+	}
+	maskDigits(&out, digits)
+	return strings.TrimSpace(out.String())
+}
+
+// maskDigits replaces the last n characters, all digits, if they are seven or more.
+func maskDigits(out *strings.Builder, n int) {
+	if n < 7 {
+		return
+	}
+	kept := out.String()[:out.Len()-n]
+	out.Reset()
+	out.WriteString(kept)
+	out.WriteString("*******")
+}
+
+// masker returns a function that replaces the given secrets wherever they stand.
+func masker(secrets ...string) func(string) string {
+	return func(text string) string {
+		for _, secret := range secrets {
+			if len(secret) >= 6 { // shorter ones would mask ordinary words
+				text = strings.ReplaceAll(text, secret, redacted)
+			}
+		}
+		return text
+	}
+}
+
+// asAPIError finds K2's answer in an error.
+func asAPIError(err error) (*APIError, bool) {
+	var e *APIError
+	return e, errors.As(err, &e)
+}

@@ -1,0 +1,250 @@
+package kopokopo
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+// SDK contains Kopokopo API: the documented interface, with its names as they are.
+//
+// Tokens are explicit here. Each method sends exactly the token it is given, on the
+// version 1 paths; a token that K2 does not accept is [ErrUnauthorized], and no
+// other is tried. There is no context: a call ends within 2 × [Config.Timeout].
+// [Client] is the way in that manages tokens and takes contexts; [Client.SDK] gives
+// this interface over the same connections.
+type SDK interface {
+	// GetToken asks K2 for an application access token, by the client credentials
+	// flow of OAuth 2: a server-to-server exchange of the application's client_id
+	// and client_secret (POST /oauth/token). It always asks.
+	GetToken() (TokenResponse, error)
+	// RevokeToken makes one token unusable (POST /oauth/revoke).
+	RevokeToken(token string) error
+	// TokenIntrospection tells whether an access token is valid, and what belongs to
+	// it (POST /oauth/introspect). The client secret is not part of the answer.
+	TokenIntrospection(token string) (TokenIntrospectionResponse, error)
+	// TokenInformation shows details about the token used for authentication
+	// (GET /oauth/token/info).
+	TokenInformation(token string) (TokenInfo, error)
+	// CreateWebhook creates a webhook subscription and returns its id
+	// (POST /api/v1/webhook_subscriptions).
+	CreateWebhook(token string, webookReq CreateWebhookReq) (string, error)
+	// ValidateWebhook tries out a webhook endpoint of your own: it posts a signed
+	// sample of buygoods_transaction_received to it, as K2 would. It does not call
+	// K2, and it does not check a signature: [VerifySignature] does that.
+	//
+	// The sample says that it is one ("sample":true, ids sample-…, references
+	// SAMPLE…). An answer other than 2xx is an error. The transaction returned is the
+	// one the endpoint answered with (a JSON object with topic and id), or else the
+	// event that was delivered. With a Config for Production a sample is only sent to
+	// a loopback address ([ErrSampleRefused]). It needs the API key, which never
+	// leaves the process.
+	ValidateWebhook(webhookURL string) (BuyGoodsTrans, error)
+	// C2BSubscription posts a signed sample of buygoods_transaction_received, the
+	// event of a Buygoods Transaction that was received, to an endpoint of your own.
+	// It subscribes to nothing: CreateWebhook does. See ValidateWebhook.
+	C2BSubscription(webhookURL string) (BuyGoodsTrans, error)
+	// B2BSubscription posts a signed sample of b2b_transaction_received, the event of
+	// a payment from another till, to an endpoint of your own. See ValidateWebhook.
+	B2BSubscription(webhookURL string) (BuyGoodsTrans, error)
+	// M2MSubscription posts a signed sample of m2m_transaction_received, the event of
+	// a transfer by another Kopo Kopo merchant, to an endpoint of your own. See
+	// ValidateWebhook.
+	M2MSubscription(webhookURL string) (BuyGoodsTrans, error)
+	// C2BReversalSubscription posts a signed sample of buygoods_transaction_reversed
+	// to an endpoint of your own. See ValidateWebhook.
+	C2BReversalSubscription(webhookURL string) (BuyGoodsTrans, error)
+	// SettlementSub posts a signed sample of settlement_transfer_completed to an
+	// endpoint of your own. See ValidateWebhook.
+	SettlementSub(webhookURL string) (BuyGoodsTrans, error)
+	// CusomerCreationSub posts a signed sample of customer_created to an endpoint of
+	// your own. See ValidateWebhook.
+	CusomerCreationSub(webhookURL string) (CustomerReq, error)
+	// ReceiveMpesaPayment asks a customer to pay, by a prompt on the phone (STK push),
+	// and returns the id of the incoming payment (POST /api/v1/incoming_payments).
+	ReceiveMpesaPayment(token string, receiveMpesaReq ReceiveMpesaReq) (string, error)
+	// ProcessIncommingMpesaPayment reads the result of an incoming payment as K2
+	// posted it to the callback URL: its argument is that body, one JSON document. It
+	// returns the id of the incoming payment, and beside it an error that is
+	// [ErrPaymentFailed] with K2's reasons if the customer did not pay, or
+	// [ErrPaymentPending] if the result is not final. It calls nobody, and it does
+	// not verify the signature: do that first, with [VerifySignature].
+	ProcessIncommingMpesaPayment(grantType string) (string, error)
+	// QueryIncommingMpesaPayment returns an incoming payment in its present state, by
+	// its id or Location (GET /api/v1/incoming_payments/{id}). The result is part of
+	// it if there is one.
+	QueryIncommingMpesaPayment(token, id string) (IncomingPaymentEvent, error)
+	// AddPayRecipients adds an external entity that will be the destination of
+	// payments, and returns its id (POST /api/v1/pay_recipients).
+	AddPayRecipients(token string, recipient AddPAYRecipient) (string, error)
+	// CreatePayment creates an outgoing payment to a third party and returns its id
+	// (POST /api/v1/payments). The result is posted to the callback URL later.
+	CreatePayment(token string, payment CreatePaymentReq) (string, error)
+}
+
+// NewSDK returns the documented interface. A Config that cannot work makes every
+// method return that error, since nothing else here can: [New] returns it at once.
+func NewSDK(cfg Config) SDK {
+	client, err := New(cfg)
+	if err != nil {
+		return &sdk{err: err}
+	}
+	return &sdk{client: client}
+}
+
+// sdk is the façade: each method is one call of the client below it.
+type sdk struct {
+	client *Client
+	err    error // why there is no client
+}
+
+// Format implements [fmt.Formatter]: it prints as the client below it.
+func (s *sdk) Format(f fmt.State, _ rune) {
+	if s == nil || s.client == nil {
+		io.WriteString(f, "kopokopo.SDK(unusable)")
+		return
+	}
+	fmt.Fprintf(f, "kopokopo.SDK(%s)", showURL(s.client.core.base.String()))
+}
+
+// context bounds a call, which may take two attempts: one to find that a token or
+// connection was no longer good, and one that counts.
+func (s *sdk) context() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), 2*s.client.core.timeout)
+}
+
+func (s *sdk) GetToken() (TokenResponse, error) {
+	if s.err != nil {
+		return TokenResponse{}, s.err
+	}
+	ctx, cancel := s.context()
+	defer cancel()
+	return s.client.Tokens.Get(ctx)
+}
+
+func (s *sdk) RevokeToken(token string) error {
+	if s.err != nil {
+		return s.err
+	}
+	ctx, cancel := s.context()
+	defer cancel()
+	return s.client.Tokens.Revoke(ctx, token)
+}
+
+func (s *sdk) TokenIntrospection(token string) (TokenIntrospectionResponse, error) {
+	if s.err != nil {
+		return TokenIntrospectionResponse{}, s.err
+	}
+	ctx, cancel := s.context()
+	defer cancel()
+	return s.client.Tokens.Introspect(ctx, token)
+}
+
+func (s *sdk) TokenInformation(token string) (TokenInfo, error) {
+	if s.err != nil {
+		return TokenInfo{}, s.err
+	}
+	ctx, cancel := s.context()
+	defer cancel()
+	return s.client.Tokens.Info(ctx, token)
+}
+
+// creator is the Create of any endpoint.
+type creator[Req Request] interface {
+	Create(ctx context.Context, req Req, opts ...CallOption) (Ref, error)
+}
+
+// createWith creates a resource with the caller's token and returns its id.
+func createWith[Req Request](s *sdk, token string, pick func(*Client) creator[Req], req Req) (string, error) {
+	if s.err != nil {
+		return "", s.err
+	}
+	ctx, cancel := s.context()
+	defer cancel()
+	ref, err := pick(s.client).Create(ctx, req, WithToken(token))
+	return ref.ID, err
+}
+
+func (s *sdk) CreateWebhook(token string, webookReq CreateWebhookReq) (string, error) {
+	return createWith(s, token, func(c *Client) creator[CreateWebhookReq] { return c.V1.WebhookSubscriptions }, webookReq)
+}
+
+func (s *sdk) ReceiveMpesaPayment(token string, receiveMpesaReq ReceiveMpesaReq) (string, error) {
+	return createWith(s, token, func(c *Client) creator[ReceiveMpesaReq] { return c.V1.IncomingPayments }, receiveMpesaReq)
+}
+
+func (s *sdk) AddPayRecipients(token string, recipient AddPAYRecipient) (string, error) {
+	return createWith(s, token, func(c *Client) creator[AddPAYRecipient] { return c.V1.PayRecipients }, recipient)
+}
+
+func (s *sdk) CreatePayment(token string, payment CreatePaymentReq) (string, error) {
+	return createWith(s, token, func(c *Client) creator[CreatePaymentReq] { return c.V1.Payments }, payment)
+}
+
+func (s *sdk) QueryIncommingMpesaPayment(token, id string) (IncomingPaymentEvent, error) {
+	if s.err != nil {
+		return IncomingPaymentEvent{}, s.err
+	}
+	ctx, cancel := s.context()
+	defer cancel()
+	doc, err := s.client.V1.IncomingPayments.Get(ctx, id, WithToken(token))
+	if err != nil {
+		return IncomingPaymentEvent{}, err
+	}
+	var event IncomingPaymentEvent
+	if err := json.Unmarshal(doc.Raw, &event); err != nil {
+		return IncomingPaymentEvent{}, &CallError{Op: "get incoming payment", Attempts: 1, Err: responseError("%w", err)}
+	}
+	return event, nil
+}
+
+func (s *sdk) ProcessIncommingMpesaPayment(grantType string) (string, error) {
+	if s.err != nil {
+		return "", s.err
+	}
+	const op = "process incoming payment"
+	doc, err := decodeDocument[IncomingPayment]([]byte(grantType))
+	if err != nil {
+		return "", &CallError{Op: op, Err: err}
+	}
+	if doc.Type != "incoming_payment" {
+		return "", &CallError{Op: op, Err: responseError("data.type is not incoming_payment")}
+	}
+	switch outcome := doc.Attributes.Outcome(); outcome {
+	case OutcomeSucceeded:
+		return doc.ID, nil
+	case OutcomePending:
+		return doc.ID, &CallError{Op: op, Err: ErrPaymentPending}
+	default:
+		return doc.ID, &FailedError{ID: doc.ID, Type: doc.Type, Outcome: outcome, Reasons: doc.Attributes.Reasons()}
+	}
+}
+
+func (s *sdk) ValidateWebhook(webhookURL string) (BuyGoodsTrans, error) {
+	return notify[BuyGoodsTrans](s, "validate webhook", webhookURL, TopicBuygoodsReceived)
+}
+
+func (s *sdk) C2BSubscription(webhookURL string) (BuyGoodsTrans, error) {
+	return notify[BuyGoodsTrans](s, "send sample of "+TopicBuygoodsReceived, webhookURL, TopicBuygoodsReceived)
+}
+
+func (s *sdk) B2BSubscription(webhookURL string) (BuyGoodsTrans, error) {
+	return notify[BuyGoodsTrans](s, "send sample of "+TopicB2BReceived, webhookURL, TopicB2BReceived)
+}
+
+func (s *sdk) M2MSubscription(webhookURL string) (BuyGoodsTrans, error) {
+	return notify[BuyGoodsTrans](s, "send sample of "+TopicM2MReceived, webhookURL, TopicM2MReceived)
+}
+
+func (s *sdk) C2BReversalSubscription(webhookURL string) (BuyGoodsTrans, error) {
+	return notify[BuyGoodsTrans](s, "send sample of "+TopicBuygoodsReversed, webhookURL, TopicBuygoodsReversed)
+}
+
+func (s *sdk) SettlementSub(webhookURL string) (BuyGoodsTrans, error) {
+	return notify[BuyGoodsTrans](s, "send sample of "+TopicSettlementTransferCompleted, webhookURL, TopicSettlementTransferCompleted)
+}
+
+func (s *sdk) CusomerCreationSub(webhookURL string) (CustomerReq, error) {
+	return notify[CustomerReq](s, "send sample of "+TopicCustomerCreated, webhookURL, TopicCustomerCreated)
+}

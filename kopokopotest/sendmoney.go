@@ -1,0 +1,143 @@
+package kopokopotest
+
+import (
+	"fmt"
+	"regexp"
+)
+
+// sendMoneyRules are those that concern no destination (K2 docs).
+var sendMoneyRules = rules{
+	present("currency"), currency("currency"),
+	pattern("source_identifier", tillFormat, "is invalid"),
+}
+
+// Limits of one transfer to a mobile wallet, in cents (seen in production).
+const (
+	minTransfer money = 10_00
+	maxTransfer money = 250_000_00
+)
+
+// walletPhone: send_money takes no plus (seen in production).
+var walletPhone = regexp.MustCompile(`^254[0-9]{9}$`)
+
+// destinationFields has the required fields of each type of destination besides
+// the amount; the last but one of two numbers, or the only one, names who is paid.
+var destinationFields = map[string][]string{
+	"mobile_wallet":         {"phone_number", "network", "description"},
+	"bank_account":          {"account_number", "account_name", "bank_branch_ref", "description"},
+	"till":                  {"till_number", "description"},
+	"paybill":               {"paybill_number", "paybill_account_number", "description"},
+	"merchant_wallet":       {"reference"},
+	"merchant_bank_account": {"reference"},
+}
+
+// checkSendMoney looks at each destination. None at all is valid: it sweeps all
+// funds to the merchant's own accounts (K2 docs).
+func checkSendMoney(_ *Server, req object) *refusal {
+	list, ok := req.get("destinations").([]any)
+	if !ok && req.get("destinations") != nil {
+		return badRequest("Destinations is invalid")
+	}
+	for _, item := range list {
+		d, _ := item.(object)
+		if ref := checkDestination(d); ref != nil {
+			return ref
+		}
+	}
+	return nil
+}
+
+func checkDestination(d object) *refusal {
+	kind := d.text("type")
+	fields, known := destinationFields[kind]
+	if !known {
+		return badRequest("Destination type is invalid")
+	}
+	if faults := append(allPresent(fields...), positive("amount")).faults(d); len(faults) > 0 {
+		return badRequest(faults[0])
+	}
+	if kind != "mobile_wallet" {
+		return nil
+	}
+	if phone := d.text("phone_number"); !walletPhone.MatchString(phone) {
+		return badRequest(fmt.Sprintf("%s has an invalid length or format. Must be 254XXXXXXXXX.", phone))
+	}
+	if amount, _ := parseMoney(d.text("amount")); amount < minTransfer || amount > maxTransfer {
+		return refuseErrors("Transfer amount must be between KSh 10.00 and KSh 250,000.00")
+	}
+	return nil
+}
+
+// buildSendMoney: while Scheduled, destinations are not shown yet.
+func buildSendMoney(_ *Server, r *record) object {
+	return object{
+		{"status", "Scheduled"},
+		{"created_at", instant(r.created)},
+		{"source_identifier", r.req.get("source_identifier")},
+		{"destinations", nil},
+		{"currency", "KES"},
+		{"transfer_batches", nil},
+		{"errors", nil},
+	}
+}
+
+// endSendMoney: the whole says Processed even where a disbursement was Cancelled,
+// as K2's reversals do (docs); only the inner statuses tell.
+func endSendMoney(s *Server, r *record, why []string) []mail {
+	list, _ := r.req.get("destinations").([]any)
+	batches, out := []any{}, []mail(nil)
+	for _, item := range list {
+		d, _ := item.(object)
+		batch, mails := s.disburse(d, why)
+		batches, out = append(batches, batch), append(out, mails...)
+	}
+	if len(list) == 0 {
+		batch, mails := s.disburseAll(why)
+		batches, out = append(batches, batch), append(out, mails...)
+	}
+	r.attrs.set("status", "Processed")
+	r.attrs.set("destinations", r.req.get("destinations"))
+	r.attrs.set("transfer_batches", batches)
+	return out
+}
+
+// disburse pays one destination, in a batch of its own as in the samples.
+func (s *Server) disburse(d object, why []string) (batch object, out []mail) {
+	kind := d.text("type")
+	amount, _ := parseMoney(d.text("amount"))
+	if kind == "merchant_wallet" || kind == "merchant_bank_account" {
+		to := s.account(kind, d.text("reference"))
+		p := s.settleTo(to, amount, why)
+		return sendMoneyBatch(p, kind, to.reference, nil), s.settled(to, p)
+	}
+	shown := object{{"nickname", d.orNull("nickname")}, {"favourite", d.get("favourite") == true}}
+	for _, field := range destinationFields[kind] {
+		if field != "network" && field != "description" {
+			shown = append(shown, member{field, d.text(field)})
+		}
+	}
+	p := s.payOut(amount, d.text(destinationFields[kind][0]), why)
+	return sendMoneyBatch(p, kind, newID(), shown), nil
+}
+
+// disburseAll sweeps the balance to an own account.
+func (s *Server) disburseAll(why []string) (batch object, out []mail) {
+	to, amount := s.anyAccount(), s.sweep()
+	p := s.settleTo(to, amount, why)
+	if p.status != "Transferred" {
+		s.balance += amount
+	}
+	return sendMoneyBatch(p, to.kind, to.reference, nil), s.settled(to, p)
+}
+
+func sendMoneyBatch(p payout, kind, reference string, shown object) object {
+	d := object{{"amount", p.amount.decimal()}, {"errors", p.errors}, {"status", p.status}}
+	d = append(d, shown...)
+	d = append(d, object{
+		{"destination_type", kind},
+		{"origination_time", instant(p.at)},
+		{"destination_reference", reference},
+		{"transaction_reference", p.reference},
+	}...)
+	return object{{"status", p.status}, {"amount", p.amount.decimal()}, {"disbursements", []any{d}}}
+}

@@ -1,0 +1,335 @@
+package kopokopo
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+// TokenResponse is an access token (POST /oauth/token). Printing it hides the token.
+type TokenResponse struct {
+	AccessToken string `json:"access_token"` // The bearer token. It can hold + and /.
+	Type        string `json:"token_type"`   // "Bearer".
+	Expiry      uint64 `json:"expires_in"`   // Seconds of life, 3600 as a rule.
+	Creation    uint64 `json:"created_at"`   // Unix seconds; 0 if K2 did not say.
+}
+
+// UnmarshalJSON takes every form K2 uses: times as ISO text, number or null.
+func (t *TokenResponse) UnmarshalJSON(data []byte) error {
+	type plain TokenResponse
+	return decodeLenient(data, (*plain)(t))
+}
+
+// Format implements [fmt.Formatter]: no verb prints the token.
+func (t TokenResponse) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "kopokopo.TokenResponse{AccessToken:%q, Type:%q, Expiry:%d, Creation:%d}", hide(t.AccessToken), t.Type, t.Expiry, t.Creation)
+}
+
+// LogValue implements [slog.LogValuer]: the token is not logged.
+func (t TokenResponse) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("token_type", t.Type), slog.Uint64("expires_in", t.Expiry), slog.Uint64("created_at", t.Creation))
+}
+
+// TokenIntrospectionResponse says whether a token is still good (POST /oauth/introspect).
+type TokenIntrospectionResponse struct {
+	Active   bool   `json:"active"`     // Whether K2 accepts the token. If not, the rest is empty.
+	Scope    string `json:"scope"`      // Empty: K2 has no scopes.
+	ClientID string `json:"client_id"`  // The application the token belongs to.
+	Type     string `json:"token_type"` // "Bearer".
+	Expiry   uint64 `json:"exp"`        // When it expires, Unix seconds.
+	Creation uint64 `json:"iat"`        // When it was issued, Unix seconds.
+}
+
+// UnmarshalJSON takes every form K2 uses: times as ISO text, number or null.
+func (t *TokenIntrospectionResponse) UnmarshalJSON(data []byte) error {
+	type plain TokenIntrospectionResponse
+	return decodeLenient(data, (*plain)(t))
+}
+
+// TokenInfo describes the token that was used to ask (GET /oauth/token/info).
+type TokenInfo struct {
+	OwnerID     string   `json:"resource_owner_id"` // Empty for applications.
+	Scope       []string `json:"scope"`             // Empty: K2 has no scopes.
+	Expiry      uint64   `json:"expires_in"`        // Seconds of life left.
+	Application struct {
+		UID string `json:"uid"` // The application's id.
+	} `json:"application"`
+	Creation uint64 `json:"created_at"` // When it was issued, Unix seconds.
+}
+
+// UnmarshalJSON takes every form K2 uses.
+func (t *TokenInfo) UnmarshalJSON(data []byte) error {
+	type plain TokenInfo
+	return decodeLenient(data, (*plain)(t))
+}
+
+// Tokens is K2's OAuth: client credentials, no scopes, no refresh tokens. Calls of
+// a [Client] get their token by themselves; these methods are for programs that
+// manage tokens on their own.
+type Tokens struct{ core *core }
+
+// Get asks K2 for a new token, every time (POST /oauth/token).
+func (t *Tokens) Get(ctx context.Context) (TokenResponse, error) {
+	var token TokenResponse
+	err := t.post(ctx, "get token", "/oauth/token", url.Values{"grant_type": {"client_credentials"}}, &token)
+	if err != nil {
+		return TokenResponse{}, err
+	}
+	if err := usableToken(token); err != nil {
+		return TokenResponse{}, &CallError{Op: "get token", Attempts: 1, Err: err}
+	}
+	return token, nil
+}
+
+// usableToken refuses an answer that no request could be authorised with.
+func usableToken(token TokenResponse) error {
+	switch {
+	case token.AccessToken == "":
+		return responseError("access_token is missing")
+	case !isToken(token.AccessToken):
+		return responseError("access_token cannot be sent in a header")
+	case token.Type != "" && !strings.EqualFold(token.Type, "Bearer"):
+		return responseError("token_type is not Bearer")
+	}
+	return nil
+}
+
+// Revoke makes a token unusable (POST /oauth/revoke). If it is the one this client
+// uses, the next call gets a new one.
+func (t *Tokens) Revoke(ctx context.Context, token string) error {
+	if err := t.with("revoke token", token); err != nil {
+		return err
+	}
+	defer t.core.tokens.drop(token)
+	return t.post(ctx, "revoke token", "/oauth/revoke", url.Values{"token": {token}}, nil)
+}
+
+// Introspect asks whether a token is good, and for how long (POST /oauth/introspect).
+func (t *Tokens) Introspect(ctx context.Context, token string) (TokenIntrospectionResponse, error) {
+	var answer TokenIntrospectionResponse
+	if err := t.with("introspect token", token); err != nil {
+		return answer, err
+	}
+	err := t.post(ctx, "introspect token", "/oauth/introspect", url.Values{"token": {token}}, &answer)
+	return answer, err
+}
+
+// Info describes a token, which is sent as the call's bearer (GET /oauth/token/info).
+func (t *Tokens) Info(ctx context.Context, token string) (TokenInfo, error) {
+	var answer TokenInfo
+	if err := t.with("get token info", token); err != nil {
+		return answer, err
+	}
+	call := t.request("get token info", http.MethodGet, "/oauth/token/info")
+	call.token = token
+	err := t.send(ctx, call, &answer)
+	return answer, err
+}
+
+// with checks what the calls about a token have in common.
+func (t *Tokens) with(op, token string) error {
+	err := checkToken(token)
+	if t == nil || t.core == nil {
+		err = errNotMade
+	}
+	if err != nil {
+		return &CallError{Op: op, Err: err}
+	}
+	return nil
+}
+
+// request begins a call of an OAuth endpoint.
+func (t *Tokens) request(op, method, path string) *request {
+	return &request{op: op, class: classRead, method: method, template: path, limit: maxResponse,
+		url: t.core.auth.String() + path, host: t.core.auth.Host}
+}
+
+// post sends a form with the client's credentials. They go in the body: a query
+// would leave them in every log on the way.
+func (t *Tokens) post(ctx context.Context, op, path string, form url.Values, answer any) error {
+	if t == nil || t.core == nil {
+		return &CallError{Op: op, Err: errNotMade}
+	}
+	id, secret := t.core.credentials()
+	form.Set("client_id", id)
+	form.Set("client_secret", secret)
+	call := t.request(op, http.MethodPost, path)
+	call.anonymous, call.contentType, call.body = true, ContentTypeForm, []byte(form.Encode())
+	return t.send(ctx, call, answer)
+}
+
+// send sends a call and decodes the object in its answer. Revoke passes nil: what
+// comes back says nothing.
+func (t *Tokens) send(ctx context.Context, call *request, answer any) error {
+	rep, err := t.core.do(ctx, call)
+	if err != nil || answer == nil {
+		return err
+	}
+	var object map[string]json.RawMessage
+	err = decodeStrict(rep.body, &object)
+	if err == nil && object == nil {
+		err = io.ErrUnexpectedEOF // null
+	}
+	if err == nil {
+		err = json.Unmarshal(rep.body, answer)
+	}
+	if err != nil {
+		return &CallError{Op: call.op, Attempts: 1, Err: responseError("%w", err)}
+	}
+	return nil
+}
+
+// Bounds of the token cache.
+const (
+	tokenFetchTime    = 30 * time.Second // one fetch, whoever waits for it
+	unknownLifetime   = 5 * time.Minute  // of a token that does not say
+	longestLifetime   = 24 * time.Hour
+	earlyRefresh      = time.Minute     // at most this long before a token expires it is renewed
+	badCredentialsFor = 5 * time.Second // a refusal of the credentials is believed this long
+	refreshPause      = 5 * time.Second // after an early refresh that failed
+)
+
+// tokenCache holds the client's token. One fetch serves any number of callers and
+// belongs to none of them: each waits on its own context.
+type tokenCache struct {
+	fetch func(context.Context) (TokenResponse, error)
+	life  context.Context // ends with the client
+
+	mu           sync.Mutex
+	token        string
+	expires      time.Time
+	refreshAfter time.Time // from here on it is renewed while it is still good
+	flight       *tokenFlight
+	refused      error // the answer to credentials that K2 did not accept
+	refusedUntil time.Time
+}
+
+// tokenFlight is one fetch under way. Its results are read after done is closed.
+type tokenFlight struct {
+	done  chan struct{}
+	token string
+	err   error
+}
+
+func newTokenCache(c *core) *tokenCache {
+	return &tokenCache{fetch: (&Tokens{core: c}).Get, life: c.life}
+}
+
+// valid returns the cached token, having begun to renew it if it is time. It
+// returns the flight to wait for if there is no token.
+func (t *tokenCache) valid() (string, *tokenFlight, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	if t.token != "" && now.Before(t.expires) {
+		if now.After(t.refreshAfter) {
+			t.startFlight()
+		}
+		return t.token, nil, nil
+	}
+	if t.refused != nil && now.Before(t.refusedUntil) {
+		return "", nil, t.refused
+	}
+	return "", t.startFlight(), nil
+}
+
+// bearerToken returns a token, fetching one if there is none.
+func (t *tokenCache) bearerToken(ctx context.Context) (string, error) {
+	token, flight, err := t.valid()
+	if flight == nil {
+		return token, err
+	}
+	select {
+	case <-flight.done:
+		return flight.token, flight.err
+	case <-ctx.Done():
+		return "", fmt.Errorf("waiting for a token: %w", ctx.Err())
+	case <-t.life.Done():
+		return "", ErrClosed
+	}
+}
+
+// drop forgets a token that K2 did not accept, and no other: by now there may be a
+// newer one.
+func (t *tokenCache) drop(token string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.token == token {
+		t.token = ""
+	}
+}
+
+// startFlight returns the fetch under way, beginning one if there is none.
+// The caller holds the lock.
+func (t *tokenCache) startFlight() *tokenFlight {
+	if t.flight == nil {
+		t.flight = &tokenFlight{done: make(chan struct{})}
+		go t.fly(t.flight)
+	}
+	return t.flight
+}
+
+// fly fetches a token for everybody who waits.
+func (t *tokenCache) fly(flight *tokenFlight) {
+	defer close(flight.done)
+	begun := time.Now()
+	response, err := t.fetchSafely()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.flight = nil
+	flight.token, flight.err = response.AccessToken, err
+	if err != nil {
+		t.failed(err)
+		return
+	}
+	t.refused = nil
+	life := lifetime(response.Expiry)
+	t.token, t.expires = response.AccessToken, begun.Add(life)
+	t.refreshAfter = t.expires.Add(-min(earlyRefresh, life/10))
+}
+
+// fetchSafely turns a panic below, in a caller's RoundTripper for one, into an error.
+func (t *tokenCache) fetchSafely() (response TokenResponse, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			response, err = TokenResponse{}, fmt.Errorf("panic: %T", p)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(t.life, tokenFetchTime)
+	defer cancel()
+	return t.fetch(ctx)
+}
+
+// failed notes a fetch that failed. The caller holds the lock.
+func (t *tokenCache) failed(err error) {
+	now := time.Now()
+	t.refreshAfter = now.Add(refreshPause)
+	if isBadCredentials(err) {
+		t.refused, t.refusedUntil = err, now.Add(badCredentialsFor)
+	}
+}
+
+// isBadCredentials reports whether asking again at once would be pointless.
+func isBadCredentials(err error) bool {
+	e, ok := asAPIError(err)
+	return ok && (e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusBadRequest)
+}
+
+// lifetime reads expires_in. Counting begins before the request was sent, so it is
+// never too long.
+func lifetime(seconds uint64) time.Duration {
+	switch {
+	case seconds == 0:
+		return unknownLifetime
+	case seconds > uint64(longestLifetime/time.Second):
+		return longestLifetime
+	}
+	return time.Duration(seconds) * time.Second
+}

@@ -1,0 +1,341 @@
+package kopokopo
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// maxResponseHeader bounds the header of an answer; net/http's own bound is 10 MiB.
+const maxResponseHeader = 64 << 10
+
+// standardTransport is net/http's own, before any program can have replaced it.
+var standardTransport = http.DefaultTransport
+
+// class says how careful a call has to be about being sent twice.
+type class byte
+
+const (
+	classRead    class = 'R' // changes nothing: reads and the token calls
+	classSetup   class = 'S' // sets something up: subscriptions, recipients, links
+	classCollect class = 'C' // money in, which the customer confirms by PIN
+	classPayOut  class = 'M' // money out
+)
+
+// pools are the client's connections. What pays out has its own: a fresh HTTP/1.1
+// connection for each request, because on a reused connection net/http may replay
+// a request by itself, and may take the rest of an earlier answer for this one's.
+type pools struct {
+	shared *http.Client
+	payOut *http.Client
+	proofs bool              // failures can be proved unsent
+	owned  []*http.Transport // what may be closed with the client
+}
+
+// client returns the pool for a class.
+func (p *pools) client(c class) *http.Client {
+	if c == classPayOut {
+		return p.payOut
+	}
+	return p.shared
+}
+
+// closeIdle closes the connections that no request uses. A transport that belongs
+// to the caller is left alone: others may be using it.
+func (p *pools) closeIdle() {
+	for _, t := range p.owned {
+		t.CloseIdleConnections()
+	}
+}
+
+// newPools builds the connections from a checked Config.
+func newPools(cfg Config, s settings) *pools {
+	var own http.Client
+	if cfg.HTTPClient != nil {
+		own = *cfg.HTTPClient // the caller's is never changed
+	}
+	// An answer of another host, or half a payment sent again, is worth no convenience.
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	own.Jar = nil
+
+	rt := own.Transport
+	if rt == nil {
+		rt = http.DefaultTransport // which the program may have replaced: tracing, tests
+	}
+	base, ours := rt.(*http.Transport)
+	if !ours {
+		if cfg.HTTPClient != nil && own.Transport != nil {
+			s.logger.Warn("kopokopo: Config.HTTPClient has a RoundTripper of its own: failures cannot be proved unsent, and payouts may share a connection")
+		}
+		own.Transport = wrapTransport(cfg, rt)
+		return &pools{shared: &own, payOut: &own}
+	}
+	sharedBase := tune(base, s, base == standardTransport)
+	payOutBase := payOutTransport(sharedBase)
+	shared, payOut := own, own
+	shared.Transport = wrapTransport(cfg, &provingTransport{sharedBase})
+	payOut.Transport = wrapTransport(cfg, &provingTransport{payOutBase})
+	return &pools{shared: &shared, payOut: &payOut, proofs: true, owned: []*http.Transport{sharedBase, payOutBase}}
+}
+
+// wrapTransport applies the caller's wrapper, if there is one.
+func wrapTransport(cfg Config, rt http.RoundTripper) http.RoundTripper {
+	if cfg.WrapTransport == nil {
+		return rt
+	}
+	if wrapped := cfg.WrapTransport(rt); wrapped != nil {
+		return wrapped
+	}
+	return rt
+}
+
+// tune clones a transport and fits it out. The settings of net/http's own give way
+// to ours; those of a transport that somebody made on purpose stay.
+func tune(base *http.Transport, s settings, standard bool) *http.Transport {
+	// Our dialer would switch HTTP/2 off where net/http has it on by itself.
+	plain := base.TLSClientConfig == nil && base.TLSNextProto == nil && base.Protocols == nil && base.DialContext == nil &&
+		base.DialTLSContext == nil && base.Dial == nil && base.DialTLS == nil //nolint:staticcheck // deprecated, and still somebody's only dialer
+	t := base.Clone()
+	t.ForceAttemptHTTP2 = t.ForceAttemptHTTP2 || plain
+	if standard || t.MaxIdleConns == 0 {
+		t.MaxIdleConns = s.maxIdle
+	}
+	if t.MaxIdleConnsPerHost == 0 {
+		t.MaxIdleConnsPerHost = s.maxIdle // net/http's 2 opens a connection for almost every parallel call
+	}
+	if standard || t.IdleConnTimeout == 0 {
+		t.IdleConnTimeout = s.idleTimeout
+	}
+	if t.MaxResponseHeaderBytes == 0 {
+		t.MaxResponseHeaderBytes = maxResponseHeader
+	}
+	if t.TLSHandshakeTimeout == 0 {
+		t.TLSHandshakeTimeout = 10 * time.Second
+	}
+	countBytes(t)
+	return t
+}
+
+// payOutTransport is a clone for class M. HTTP/2 is off because its client sends a
+// delivered request again after some stream errors; keep-alives are off because of
+// replays and mixed-up answers on reused connections. The session cache keeps the
+// price of a fresh TLS connection near one round trip.
+func payOutTransport(shared *http.Transport) *http.Transport {
+	t := shared.Clone()
+	t.DisableKeepAlives = true
+	t.DisableCompression = true
+	t.ForceAttemptHTTP2 = false
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+	t.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
+	if t.TLSClientConfig == nil {
+		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	t.TLSClientConfig.NextProtos = []string{"http/1.1"}
+	if t.TLSClientConfig.ClientSessionCache == nil {
+		t.TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(8)
+	}
+	return t
+}
+
+// countBytes makes every connection of t count what is written to it. What a
+// DialTLSContext returns stays as it is, since net/http looks for a *tls.Conn there;
+// failures on such connections cannot be proved unsent.
+func countBytes(t *http.Transport) {
+	dial := t.DialContext
+	switch {
+	case dial != nil:
+	case t.Dial != nil: //nolint:staticcheck // deprecated, and still somebody's only dialer
+		old := t.Dial //nolint:staticcheck
+		dial = func(_ context.Context, network, addr string) (net.Conn, error) { return old(network, addr) }
+		t.Dial = nil //nolint:staticcheck
+	default:
+		dial = (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext
+	}
+	t.DialContext = counted(dial)
+}
+
+type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
+
+func counted(dial dialFunc) dialFunc {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return &countingConn{Conn: conn}, nil
+	}
+}
+
+// countingConn counts the writes that may have put bytes on the wire, and can be
+// sealed against further ones.
+type countingConn struct {
+	net.Conn
+	state atomic.Int64 // writes in its lower bits; sealed is the sign
+}
+
+// sealed is the sign bit of countingConn.state.
+const sealed = -1 << 63
+
+var errSealed = errors.New("kopokopo: the request was given up before it was written")
+
+// Write counts a write before it begins: one that is under way may have sent bytes.
+func (c *countingConn) Write(b []byte) (int, error) {
+	for {
+		state := c.state.Load()
+		if state < 0 {
+			return 0, errSealed
+		}
+		if c.state.CompareAndSwap(state, state+1) {
+			break
+		}
+	}
+	n, err := c.Conn.Write(b)
+	if n == 0 && err != nil {
+		c.state.Add(-1)
+	}
+	return n, err
+}
+
+// writes returns how many writes may have sent bytes.
+func (c *countingConn) writes() int64 { return c.state.Load() &^ sealed }
+
+// seal forbids further writes and returns the count. The order matters: a write
+// that begins after the count was read would make the verdict wrong.
+func (c *countingConn) seal() int64 { return c.state.Or(sealed) &^ sealed }
+
+// proof gathers, for one attempt, what shows that nothing of it was sent.
+type proof struct {
+	trace httptrace.ClientTrace
+
+	mu     sync.Mutex
+	trips  int // round trips of our own transport
+	conn   *countingConn
+	before int64
+	doubt  bool // a connection was had and the writes on it cannot be told
+}
+
+// proofKey finds the attempt's proof in a request's context.
+type proofKey struct{}
+
+func newProof() *proof {
+	p := &proof{}
+	p.trace.GotConn = p.gotConn
+	return p
+}
+
+// gotConn notes the connection a request is about to be written to, and what had
+// been written to it before.
+func (p *proof) gotConn(info httptrace.GotConnInfo) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conn != nil && p.conn.writes() != p.before {
+		p.doubt = true // the transport goes on to another connection
+	}
+	conn := info.Conn
+	if t, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		if h2, ok := conn.(*tls.Conn); ok && h2.ConnectionState().NegotiatedProtocol == "h2" {
+			p.doubt = true // shared with other requests
+		}
+		conn = t.NetConn()
+	}
+	counting, ok := conn.(*countingConn)
+	if !ok {
+		p.doubt = true
+		return
+	}
+	p.conn, p.before = counting, counting.writes()
+}
+
+// unsent reports whether it is certain that no byte of the attempt left. It must
+// only be asked once the attempt has failed: it seals the connection.
+func (p *proof) unsent() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.trips == 0 || p.doubt {
+		return false
+	}
+	return p.conn == nil || p.conn.seal() == p.before
+}
+
+// provingTransport stands below every wrapper and feeds the attempt's proof.
+type provingTransport struct{ base *http.Transport }
+
+// RoundTrip implements http.RoundTripper.
+func (t *provingTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	p, _ := req.Context().Value(proofKey{}).(*proof)
+	if p == nil {
+		return t.base.RoundTrip(req)
+	}
+	p.mu.Lock()
+	p.trips++
+	p.mu.Unlock()
+	return t.base.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), &p.trace)))
+}
+
+// reply is an answer that was read whole.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// attempt sends a request once and reads the answer. unsent is true only for an
+// error of which it is certain that nothing left.
+func (c *core) attempt(ctx context.Context, call *request, bearer string) (rep reply, unsent bool, err error) {
+	if ctx.Err() != nil {
+		return reply{}, true, ctx.Err()
+	}
+	caller := ctx
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	p := newProof()
+	req, err := call.build(context.WithValue(ctx, proofKey{}, p), bearer, c.userAgent)
+	if err != nil {
+		return reply{}, true, err
+	}
+	resp, err := c.pools.client(call.class).Do(req)
+	if err != nil {
+		return reply{}, c.pools.proofs && p.unsent(), transportError(caller, err)
+	}
+	defer resp.Body.Close()
+	rep = reply{status: resp.StatusCode, header: resp.Header}
+	rep.body, err = readBody(resp.Body, call.limit)
+	if err != nil && !call.write && resp.StatusCode < 300 {
+		return rep, false, transportError(caller, err)
+	}
+	// A status is a status, and what K2 has accepted is accepted, whatever became of
+	// the body behind it.
+	return rep, false, nil
+}
+
+// readBody reads an answer within a limit. Reading to the end, and no further than
+// the limit, is what lets the connection be used again without trusting the server.
+func readBody(body io.Reader, limit int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(body, limit+1))
+	if int64(len(data)) > limit {
+		return data[:limit], ErrResponseTooLarge
+	}
+	return data, err
+}
+
+// transportError takes the URL out of an error, and makes the error of the
+// caller's own context visible if that is what ended the attempt.
+func transportError(ctx context.Context, err error) error {
+	var outer *url.Error
+	if errors.As(err, &outer) {
+		err = outer.Err
+	}
+	if ctxErr := ctx.Err(); ctxErr != nil && !errors.Is(err, ctxErr) {
+		return errors.Join(ctxErr, err)
+	}
+	return err
+}

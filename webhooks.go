@@ -1,0 +1,101 @@
+package kopokopo
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"strings"
+
+	"github.com/kopokopo-go/kopokopo/internal/signature"
+)
+
+// SignatureHeader carries the signature of every webhook and callback (K2 docs).
+const SignatureHeader = "X-KopoKopo-Signature"
+
+// The events a subscription can name (K2 docs and SDKs). K2 may know more: any
+// name can be subscribed to.
+const (
+	TopicBuygoodsReceived            = "buygoods_transaction_received"
+	TopicBuygoodsReversed            = "buygoods_transaction_reversed"
+	TopicB2BReceived                 = "b2b_transaction_received"
+	TopicB2BReversed                 = "b2b_transaction_reversed"
+	TopicM2MReceived                 = "m2m_transaction_received"
+	TopicCardReceived                = "card_transaction_received"
+	TopicCardVoided                  = "card_transaction_voided"
+	TopicCardReversed                = "card_transaction_reversed"
+	TopicCustomerCreated             = "customer_created"
+	TopicSettlementTransferCompleted = "settlement_transfer_completed"
+)
+
+// The scopes of a subscription and of polling.
+const (
+	ScopeTill    = "till"
+	ScopeCompany = "company"
+)
+
+// WebhookSubscription is what K2 knows of a subscription
+// (GET /api/v2/webhook_subscriptions/{id}).
+type WebhookSubscription struct {
+	EventType           string `json:"event_type"`            // The topic.
+	WebhookURI          string `json:"webhook_uri"`           // Where the events go.
+	Status              string `json:"status"`                // K2 does not document the values.
+	Scope               string `json:"scope"`                 // "till" or "company".
+	ScopeReference      string `json:"scope_reference"`       // The till, if the scope is one.
+	EnableDarajaPayload bool   `json:"enable_daraja_payload"` // Whether events come in Safaricom's form.
+}
+
+func (cwr CreateWebhookReq) withCallback(string) wireRequest { return cwr }
+
+func (cwr CreateWebhookReq) wire() any {
+	return struct {
+		EventType           string `json:"event_type"`
+		URL                 string `json:"url"`
+		Scope               string `json:"scope"`
+		ScopeReference      string `json:"scope_reference"` // "" for a company, as the official SDKs send it
+		EnableDarajaPayload bool   `json:"enable_daraja_payload,omitempty"`
+	}{cwr.EventType, cwr.URL, cwr.Scope, cwr.ScopeRef, cwr.EnableDarajaPayload}
+}
+
+// Sign returns the signature of a body: lower-case hex HMAC-SHA256 under the
+// application's API key.
+func Sign(body []byte, key string) string {
+	return hex.EncodeToString(signature.Sum(sha256.New, key, body))
+}
+
+// errNoKey is the error of a verification that nobody could pass.
+var errNoKey = errors.New("kopokopo: webhook: no key to verify with")
+
+// VerifySignature checks the signature of a body, exactly as both arrived: the
+// value of the X-KopoKopo-Signature header, and the raw bytes. Never pass JSON that
+// was decoded and encoded again. Several keys can be active while one is replaced.
+//
+// The error is [ErrNoSignature] for an empty signature and [ErrBadSignature] for a
+// wrong one. No key, or an empty one, is an error of its own and never verifies.
+func VerifySignature(body []byte, sig string, keys ...string) error {
+	if len(keys) == 0 {
+		return errNoKey
+	}
+	for _, key := range keys {
+		if key == "" {
+			return errNoKey
+		}
+	}
+	if sig == "" {
+		return ErrNoSignature
+	}
+	mac, ok := decodeSignature(sig)
+	if !ok || signature.Match(sha256.New, mac, body, keys...) < 0 {
+		return ErrBadSignature
+	}
+	return nil
+}
+
+// decodeSignature takes exactly 64 hex digits, in either case. White space around
+// them is gone by the time a header reaches a program.
+func decodeSignature(sig string) ([]byte, bool) {
+	if len(sig) != hex.EncodedLen(sha256.Size) {
+		return nil, false
+	}
+	mac, err := hex.DecodeString(strings.ToLower(sig))
+	return mac, err == nil
+}
