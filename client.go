@@ -114,7 +114,8 @@ type core struct {
 	userAgent   string
 	logger      *slog.Logger
 	pools       *pools
-	tokens      *tokenCache
+	tokens      TokenSource
+	retries     int
 	closed      atomic.Bool
 	life        context.Context // ends with Close
 	end         context.CancelFunc
@@ -131,9 +132,13 @@ func newCore(cfg Config, s settings) *core {
 		userAgent:   s.userAgent,
 		logger:      s.logger,
 		pools:       newPools(cfg, s),
+		retries:     s.retries,
 	}
 	c.life, c.end = context.WithCancel(context.Background())
-	c.tokens = newTokenCache(c)
+	c.tokens = cfg.TokenSource
+	if c.tokens == nil {
+		c.tokens = newTokenCache(c)
+	}
 	return c
 }
 
@@ -198,35 +203,6 @@ func (r *request) build(ctx context.Context, bearer, userAgent string) (*http.Re
 	return req, nil
 }
 
-// do sends a request and returns K2's answer if it is a success. Every other end is
-// a [*CallError].
-func (c *core) do(ctx context.Context, call *request) (reply, error) {
-	if err := c.usable(ctx); err != nil {
-		return reply{}, call.fail(notSent, 0, err)
-	}
-	bearer, err := c.bearer(ctx, call)
-	if err != nil {
-		return reply{}, call.fail(notSent, 0, err)
-	}
-	started := time.Now()
-	rep, unsent, err := c.attempt(ctx, call, bearer)
-	v := judge(rep, unsent, err)
-	c.log(ctx, call, rep, v, time.Since(started))
-	if v == accepted {
-		return rep, nil
-	}
-	if err == nil {
-		if rep.status == http.StatusUnauthorized && call.token == "" && !call.anonymous {
-			c.tokens.drop(bearer)
-		}
-		id, secret := c.credentials()
-		err = newAPIError(call, rep, masker(bearer, secret, c.apiKey(), id))
-	} else if c.closed.Load() {
-		err = errors.Join(ErrClosed, err)
-	}
-	return rep, call.fail(v, 1, err)
-}
-
 // usable reports why no call can be made.
 func (c *core) usable(ctx context.Context) error {
 	switch {
@@ -236,69 +212,6 @@ func (c *core) usable(ctx context.Context) error {
 		return ErrClosed
 	}
 	return nil
-}
-
-// bearer returns the token a request goes out with.
-func (c *core) bearer(ctx context.Context, call *request) (string, error) {
-	switch {
-	case call.anonymous:
-		return "", nil
-	case call.token != "":
-		return call.token, nil
-	}
-	return c.tokens.bearerToken(ctx)
-}
-
-// log writes one record about an attempt: nothing personal, nothing secret.
-func (c *core) log(ctx context.Context, call *request, rep reply, v verdict, took time.Duration) {
-	if !c.logger.Enabled(ctx, slog.LevelDebug) {
-		return
-	}
-	c.logger.LogAttrs(ctx, slog.LevelDebug, "kopokopo: "+call.op,
-		slog.String("method", call.method), slog.String("path", call.template),
-		slog.Int("status", rep.status), slog.Duration("took", took), slog.String("outcome", v.String()))
-}
-
-// verdict is what one attempt came to.
-type verdict int
-
-const (
-	accepted verdict = iota // 2xx
-	notSent
-	refused
-	unknown
-)
-
-func (v verdict) String() string {
-	return [...]string{"accepted", "not sent", "refused", "unknown"}[v]
-}
-
-// judge reads one attempt.
-func judge(rep reply, unsent bool, err error) verdict {
-	switch {
-	case err != nil && unsent:
-		return notSent
-	case err != nil && rep.status == 0:
-		return unknown
-	case rep.status >= 200 && rep.status < 300:
-		if err != nil {
-			return unknown
-		}
-		return accepted
-	case refusal(rep.status):
-		return refused
-	}
-	return unknown
-}
-
-// refusal reports whether a status says that K2 did not act. The exceptions among
-// 4xx can come from a gateway after the request was passed on.
-func refusal(status int) bool {
-	switch status {
-	case http.StatusRequestTimeout, http.StatusMisdirectedRequest, http.StatusTooEarly:
-		return false
-	}
-	return status >= 400 && status < 500
 }
 
 // fail makes the error of a call that came to v.

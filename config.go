@@ -60,6 +60,13 @@ type Config struct {
 	// Timeout bounds one attempt of one request, its answer's body included. Default 30 s.
 	// The caller's context bounds the whole call.
 	Timeout time.Duration
+	// MaxRetries is how often a call that may be repeated is repeated (see the package
+	// documentation on money safety). Default 2; a negative number means never. A
+	// second try with a fresh token, after K2 has refused the first one's, does not count.
+	MaxRetries int
+	// TokenSource supplies the bearer tokens instead of the client's own cache, so
+	// that a fleet can share them. Credentials.AppID and Secret are optional with it.
+	TokenSource TokenSource
 	// UserAgent is put in front of this package's own User-Agent, as
 	// "product/version". K2 answers 403 to requests without a User-Agent.
 	UserAgent string
@@ -123,6 +130,7 @@ type settings struct {
 	idleTimeout time.Duration
 	userAgent   string
 	logger      *slog.Logger
+	retries     int
 }
 
 // check refuses a Config that cannot work and fills in the defaults.
@@ -138,14 +146,15 @@ func (c Config) check() (settings, error) {
 		idleTimeout: orDefault(c.IdleConnTimeout, defaultIdleConnTimeout),
 		userAgent:   userAgent(c.UserAgent),
 		logger:      c.Logger,
+		retries:     max(orDefault(c.MaxRetries, defaultRetries), 0),
 	}
 	s.base = v.baseURL("BaseURL", c.BaseURL)
 	s.auth = s.base
 	if strings.TrimSpace(c.AuthURL) != "" {
 		s.auth = v.baseURL("AuthURL", c.AuthURL)
 	}
-	v.secret("Credentials.AppID", s.appID, true)
-	v.secret("Credentials.Secret", s.secret, true)
+	v.secret("Credentials.AppID", s.appID, c.TokenSource == nil)
+	v.secret("Credentials.Secret", s.secret, c.TokenSource == nil)
 	v.secret("Credentials.APIKey", s.apiKey, false)
 	if s.callback != "" {
 		v.callback("CallbackURL", s.callback)

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // This file holds everything lenient about the wire. K2 sends the same field as
@@ -22,16 +23,21 @@ import (
 // errTrailing is what follows a JSON document that should have been alone.
 var errTrailing = errors.New("something follows the JSON document")
 
+// buffers are what bodies are encoded in before their size is known.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
 // wireJSON encodes v as it goes over the wire: compact, and without the HTML
 // escapes of encoding/json, which K2's texts do not need.
 func wireJSON(v any) ([]byte, error) {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
+	buf := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(buf)
+	buf.Reset()
+	enc := json.NewEncoder(buf)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
 		return nil, err
 	}
-	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+	return bytes.Clone(bytes.TrimSuffix(buf.Bytes(), []byte("\n"))), nil
 }
 
 // decodeStrict decodes exactly one JSON document. Numbers in interface values

@@ -147,7 +147,8 @@ func causeText(err error) string {
 	if err == nil {
 		return "failed"
 	}
-	return cleanText(strings.TrimPrefix(err.Error(), "kopokopo: "))
+	text := strings.TrimPrefix(err.Error(), "kopokopo: ")
+	return cleanText(strings.ReplaceAll(text, "\n", "; ")) // errors.Join's way of listing
 }
 
 // Unwrap returns the outcome and the cause.
@@ -252,8 +253,8 @@ func newAPIError(call *request, rep reply, mask func(string) string) *APIError {
 		StatusCode: rep.status,
 		Method:     call.method,
 		Path:       call.template,
-		RetryAfter: retryAfter(rep.header, time.Now()),
 	}
+	e.RetryAfter, _ = retryAfter(rep.header, time.Now())
 	body := slices.Clone(rep.body[:min(len(rep.body), maxErrorBody)])
 	e.body = func() []byte { return slices.Clone(body) }
 	mediaType, _, _ := mime.ParseMediaType(rep.header.Get("Content-Type"))
@@ -328,29 +329,26 @@ func hint(rep reply, call *request) string {
 	return ""
 }
 
-// retryAfter reads Retry-After, in seconds or as a date. It returns 0 if there is
-// none that makes sense.
-func retryAfter(h http.Header, now time.Time) time.Duration {
+// retryAfter reads Retry-After, in seconds or as a date. asked is false if there is
+// none, or none that makes sense.
+func retryAfter(h http.Header, now time.Time) (delay time.Duration, asked bool) {
 	text := strings.TrimSpace(h.Get("Retry-After"))
 	if text == "" {
-		return 0
+		return 0, false
 	}
 	if isDigits(text) {
 		seconds, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || seconds > int64(maxRetryAfter/time.Second) {
-			return maxRetryAfter
+			return maxRetryAfter, true
 		}
-		return time.Duration(seconds) * time.Second
+		return time.Duration(seconds) * time.Second, true
 	}
-	at, err := http.ParseTime(text)
+	at, err := http.ParseTime(text) // the three forms of RFC 9110; a zone that is not GMT is none
 	if err != nil {
-		return 0
+		return 0, false
 	}
-	return min(max(at.Sub(now), 0), maxRetryAfter)
+	return min(max(at.Sub(now), 0), maxRetryAfter), true
 }
-
-// maxRetryAfter bounds what an answer can ask for.
-const maxRetryAfter = time.Hour
 
 // maxText is how much of a foreign text an error repeats, in bytes.
 const maxText = 512

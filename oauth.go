@@ -101,13 +101,24 @@ func usableToken(token TokenResponse) error {
 	return nil
 }
 
+// TokenSource supplies bearer tokens: the one of [Config], or by default the
+// client's own cache. It must be safe for concurrent use.
+type TokenSource interface {
+	// Token returns a token that is good as far as the source knows. rejected is "",
+	// or a token that K2 has just refused: the source drops it, if it still has that
+	// very one, and returns another. It returns when ctx ends.
+	Token(ctx context.Context, rejected string) (string, error)
+}
+
 // Revoke makes a token unusable (POST /oauth/revoke). If it is the one this client
 // uses, the next call gets a new one.
 func (t *Tokens) Revoke(ctx context.Context, token string) error {
 	if err := t.with("revoke token", token); err != nil {
 		return err
 	}
-	defer t.core.tokens.drop(token)
+	if own, ok := t.core.tokens.(*tokenCache); ok {
+		defer own.drop(token)
+	}
 	return t.post(ctx, "revoke token", "/oauth/revoke", url.Values{"token": {token}}, nil)
 }
 
@@ -158,6 +169,12 @@ func (t *Tokens) post(ctx context.Context, op, path string, form url.Values, ans
 		return &CallError{Op: op, Err: errNotMade}
 	}
 	id, secret := t.core.credentials()
+	if id == "" || secret == "" {
+		v := validation{what: "config"}
+		v.secret("Credentials.AppID", id, true)
+		v.secret("Credentials.Secret", secret, true)
+		return &CallError{Op: op, Err: v.err()}
+	}
 	form.Set("client_id", id)
 	form.Set("client_secret", secret)
 	call := t.request(op, http.MethodPost, path)
@@ -194,6 +211,7 @@ const (
 	earlyRefresh      = time.Minute     // at most this long before a token expires it is renewed
 	badCredentialsFor = 5 * time.Second // a refusal of the credentials is believed this long
 	refreshPause      = 5 * time.Second // after an early refresh that failed
+	rejectionPause    = time.Second     // between renewals of tokens that K2 rejected
 )
 
 // tokenCache holds the client's token. One fetch serves any number of callers and
@@ -209,6 +227,7 @@ type tokenCache struct {
 	flight       *tokenFlight
 	refused      error // the answer to credentials that K2 did not accept
 	refusedUntil time.Time
+	rejectedAt   time.Time // when a token was last renewed because K2 rejected one
 }
 
 // tokenFlight is one fetch under way. Its results are read after done is closed.
@@ -222,27 +241,9 @@ func newTokenCache(c *core) *tokenCache {
 	return &tokenCache{fetch: (&Tokens{core: c}).Get, life: c.life}
 }
 
-// valid returns the cached token, having begun to renew it if it is time. It
-// returns the flight to wait for if there is no token.
-func (t *tokenCache) valid() (string, *tokenFlight, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	now := time.Now()
-	if t.token != "" && now.Before(t.expires) {
-		if now.After(t.refreshAfter) {
-			t.startFlight()
-		}
-		return t.token, nil, nil
-	}
-	if t.refused != nil && now.Before(t.refusedUntil) {
-		return "", nil, t.refused
-	}
-	return "", t.startFlight(), nil
-}
-
-// bearerToken returns a token, fetching one if there is none.
-func (t *tokenCache) bearerToken(ctx context.Context) (string, error) {
-	token, flight, err := t.valid()
+// Token implements [TokenSource].
+func (t *tokenCache) Token(ctx context.Context, rejected string) (string, error) {
+	token, flight, err := t.current(rejected)
 	if flight == nil {
 		return token, err
 	}
@@ -256,7 +257,33 @@ func (t *tokenCache) bearerToken(ctx context.Context) (string, error) {
 	}
 }
 
-// drop forgets a token that K2 did not accept, and no other: by now there may be a
+// current returns the cached token, having begun to renew it if it is time, or the
+// flight to wait for if there is none.
+func (t *tokenCache) current(rejected string) (string, *tokenFlight, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	var pause time.Duration
+	if rejected != "" && t.token == rejected {
+		// Two programs may be taking each other's token away. Each gets on, but they
+		// do not ask K2 for tokens as fast as they can.
+		t.token = ""
+		pause = max(0, rejectionPause-now.Sub(t.rejectedAt))
+		t.rejectedAt = now.Add(pause)
+	}
+	if t.token != "" && now.Before(t.expires) {
+		if now.After(t.refreshAfter) {
+			t.startFlight(0)
+		}
+		return t.token, nil, nil
+	}
+	if t.refused != nil && now.Before(t.refusedUntil) {
+		return "", nil, t.refused
+	}
+	return "", t.startFlight(pause), nil
+}
+
+// drop forgets a token that is no longer good, and no other: by now there may be a
 // newer one.
 func (t *tokenCache) drop(token string) {
 	t.mu.Lock()
@@ -268,17 +295,18 @@ func (t *tokenCache) drop(token string) {
 
 // startFlight returns the fetch under way, beginning one if there is none.
 // The caller holds the lock.
-func (t *tokenCache) startFlight() *tokenFlight {
+func (t *tokenCache) startFlight(pause time.Duration) *tokenFlight {
 	if t.flight == nil {
 		t.flight = &tokenFlight{done: make(chan struct{})}
-		go t.fly(t.flight)
+		go t.fly(t.flight, pause)
 	}
 	return t.flight
 }
 
 // fly fetches a token for everybody who waits.
-func (t *tokenCache) fly(flight *tokenFlight) {
+func (t *tokenCache) fly(flight *tokenFlight, pause time.Duration) {
 	defer close(flight.done)
+	t.rest(pause)
 	begun := time.Now()
 	response, err := t.fetchSafely()
 	t.mu.Lock()
@@ -293,6 +321,16 @@ func (t *tokenCache) fly(flight *tokenFlight) {
 	life := lifetime(response.Expiry)
 	t.token, t.expires = response.AccessToken, begun.Add(life)
 	t.refreshAfter = t.expires.Add(-min(earlyRefresh, life/10))
+}
+
+// rest waits, unless the client is closed meanwhile.
+func (t *tokenCache) rest(pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-t.life.Done():
+	}
 }
 
 // fetchSafely turns a panic below, in a caller's RoundTripper for one, into an error.

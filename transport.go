@@ -121,7 +121,30 @@ func tune(base *http.Transport, s settings, standard bool) *http.Transport {
 		t.TLSHandshakeTimeout = 10 * time.Second
 	}
 	countBytes(t)
+	hideProxy(t)
 	return t
+}
+
+// hideProxy keeps a proxy's address, which can hold a password, out of errors, and
+// gives its refusals a type.
+func hideProxy(t *http.Transport) {
+	if find := t.Proxy; find != nil {
+		t.Proxy = func(req *http.Request) (*url.URL, error) {
+			proxy, err := find(req)
+			if err != nil {
+				return nil, errors.New("the proxy's address is malformed")
+			}
+			return proxy, nil
+		}
+	}
+	if t.OnProxyConnectResponse == nil {
+		t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+			if answer.StatusCode != http.StatusOK {
+				return &proxyError{answer.StatusCode}
+			}
+			return nil
+		}
+	}
 }
 
 // payOutTransport is a clone for class M. HTTP/2 is off because its client sends a
@@ -226,6 +249,20 @@ type proof struct {
 // proofKey finds the attempt's proof in a request's context.
 type proofKey struct{}
 
+// provable is a context that carries a proof.
+type provable struct {
+	context.Context
+	proof *proof
+}
+
+// Value implements context.Context.
+func (c provable) Value(key any) any {
+	if _, ok := key.(proofKey); ok {
+		return c.proof
+	}
+	return c.Context.Value(key)
+}
+
 func newProof() *proof {
 	p := &proof{}
 	p.trace.GotConn = p.gotConn
@@ -297,8 +334,9 @@ func (c *core) attempt(ctx context.Context, call *request, bearer string) (rep r
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
+	defer context.AfterFunc(c.life, cancel)() // Close ends what is under way
 	p := newProof()
-	req, err := call.build(context.WithValue(ctx, proofKey{}, p), bearer, c.userAgent)
+	req, err := call.build(provable{ctx, p}, bearer, c.userAgent)
 	if err != nil {
 		return reply{}, true, err
 	}
@@ -308,19 +346,34 @@ func (c *core) attempt(ctx context.Context, call *request, bearer string) (rep r
 	}
 	defer resp.Body.Close()
 	rep = reply{status: resp.StatusCode, header: resp.Header}
-	rep.body, err = readBody(resp.Body, call.limit)
-	if err != nil && !call.write && resp.StatusCode < 300 {
-		return rep, false, transportError(caller, err)
+	if rep.status < 200 {
+		return rep, false, nil // 101: what follows is no body, and may never end
+	}
+	rep.body, err = readBody(resp, call.limit)
+	if err != nil && !call.write && rep.status < 300 {
+		return rep, false, bodyError(caller, err)
 	}
 	// A status is a status, and what K2 has accepted is accepted, whatever became of
 	// the body behind it.
 	return rep, false, nil
 }
 
+// bodyError says that an answer broke off, unless it was given up.
+func bodyError(ctx context.Context, err error) error {
+	err = transportError(ctx, err)
+	if errors.Is(err, ErrResponseTooLarge) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return responseError("the body broke off: %w", err)
+}
+
 // readBody reads an answer within a limit. Reading to the end, and no further than
 // the limit, is what lets the connection be used again without trusting the server.
-func readBody(body io.Reader, limit int64) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(body, limit+1))
+func readBody(resp *http.Response, limit int64) ([]byte, error) {
+	if resp.ContentLength == 0 {
+		return nil, nil // as after every create
+	}
+	data, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if int64(len(data)) > limit {
 		return data[:limit], ErrResponseTooLarge
 	}

@@ -78,8 +78,15 @@ func (v *validation) metadata(m map[string]any) {
 	if len(m) > maxMetadata {
 		v.add("metadata", ErrMaxMetadataSize.Error(), ErrMaxMetadataSize)
 	}
-	if _, err := wireJSON(m); err != nil {
-		v.add("metadata", "must hold JSON values only", nil)
+	for _, value := range m {
+		switch value.(type) {
+		case nil, string, bool, int, int64:
+			continue // what metadata mostly holds
+		}
+		if _, err := wireJSON(value); err != nil {
+			v.add("metadata", "must hold JSON values only", nil)
+			return
+		}
 	}
 }
 

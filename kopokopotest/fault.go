@@ -2,6 +2,7 @@ package kopokopotest
 
 import (
 	"bytes"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -14,15 +15,15 @@ type Fault struct {
 	Path   string // matches this path and everything below it; "" any
 	Times  int    // how many requests it meets; 0 means one, negative all
 
-	Delay  time.Duration // wait this long: before the work, or with AfterWork before the answer
+	Delay  time.Duration // wait this long before the work, or with AfterWork before the answer
 	Status int           // answer with this status, Header and Body instead
 	Header http.Header   // headers of that answer
 	Body   []byte        // body of that answer; JSON unless Header says otherwise
 	Drop   bool          // read the request, then close the connection without an answer
 
-	// AfterWork carries the request out before Status or Drop take its answer
-	// away: the payment exists, but the caller cannot know. Without it, nothing
-	// has happened.
+	// AfterWork carries the request out at once, before Delay holds its answer back
+	// or Status or Drop take it away: the payment exists, but the caller cannot
+	// know. Without it, nothing has happened.
 	AfterWork bool
 }
 
@@ -68,9 +69,10 @@ func (f *Fault) matches(method, path string) bool {
 
 // meet applies a fault to one request; work answers it in the usual way.
 func (s *Server) meet(f *Fault, w http.ResponseWriter, r *http.Request, work func(http.ResponseWriter)) {
-	replaced := f.Drop || f.Status != 0
-	if f.AfterWork && replaced {
-		work(&voidWriter{header: http.Header{}})
+	if f.AfterWork {
+		held := &heldReply{header: http.Header{}}
+		work(held)
+		work = held.release
 	}
 	if !s.pause(r, f.Delay) {
 		panic(http.ErrAbortHandler)
@@ -112,9 +114,20 @@ func (f *Fault) reply(w http.ResponseWriter) {
 	_, _ = w.Write(f.Body)
 }
 
-// voidWriter takes the answer of work that was done but must not be reported.
-type voidWriter struct{ header http.Header }
+// heldReply keeps the answer of work that is done already.
+type heldReply struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
 
-func (v *voidWriter) Header() http.Header         { return v.header }
-func (v *voidWriter) Write(b []byte) (int, error) { return len(b), nil }
-func (v *voidWriter) WriteHeader(int)             {}
+func (h *heldReply) Header() http.Header         { return h.header }
+func (h *heldReply) Write(b []byte) (int, error) { return h.body.Write(b) }
+func (h *heldReply) WriteHeader(status int)      { h.status = status }
+
+// release gives the answer at last.
+func (h *heldReply) release(w http.ResponseWriter) {
+	maps.Copy(w.Header(), h.header)
+	w.WriteHeader(h.status)
+	_, _ = w.Write(h.body.Bytes())
+}

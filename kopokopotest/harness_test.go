@@ -108,8 +108,11 @@ func (s *shop) call(method, path, body string) reply {
 	return s.do(s.request(method, path, body))
 }
 
-func (s *shop) post(path, body string) reply { s.t.Helper(); return s.call(http.MethodPost, path, body) }
-func (s *shop) get(path string) reply        { s.t.Helper(); return s.call(http.MethodGet, path, "") }
+func (s *shop) post(path, body string) reply {
+	s.t.Helper()
+	return s.call(http.MethodPost, path, body)
+}
+func (s *shop) get(path string) reply { s.t.Helper(); return s.call(http.MethodGet, path, "") }
 
 // create posts and returns the path of the new resource.
 func (s *shop) create(path, body string) string {

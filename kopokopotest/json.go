@@ -75,6 +75,17 @@ func (o *object) set(key string, value any) {
 	*o = append(*o, member{key, value})
 }
 
+// without returns a copy that lacks a key.
+func (o object) without(key string) object {
+	var out object
+	for _, m := range o {
+		if m.key != key {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
 // clone copies the object's own list of members, so that set on the copy does
 // not reach the original.
 func (o object) clone() object { return append(object(nil), o...) }

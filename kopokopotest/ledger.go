@@ -106,6 +106,11 @@ func (t *transaction) webhookResource() object {
 	}
 }
 
+// pollResource is the same with the phone at the end, as in the polling sample.
+func (t *transaction) pollResource() object {
+	return append(t.webhookResource().without("sender_phone_number"), member{"sender_phone_number", "+" + t.phone})
+}
+
 // resultResource has the keys in the order of the incoming payment samples, which
 // differs; there the till keeps its K.
 func (t *transaction) resultResource() object {

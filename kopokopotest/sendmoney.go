@@ -96,8 +96,31 @@ func endSendMoney(s *Server, r *record, why []string) []mail {
 		batches, out = append(batches, batch), append(out, mails...)
 	}
 	r.attrs.set("status", "Processed")
-	r.attrs.set("destinations", r.req.get("destinations"))
+	r.attrs.set("destinations", echoDestinations(r.req.get("destinations")))
 	r.attrs.set("transfer_batches", batches)
+	return out
+}
+
+// destinationOrder is how K2 orders the keys of the destinations it echoes, as far
+// as samples show; the others follow as they were sent.
+var destinationOrder = []string{"type", "amount", "network", "nickname", "favourite", "description", "phone_number"}
+
+func echoDestinations(sent any) any {
+	list, ok := sent.([]any)
+	if !ok {
+		return nil
+	}
+	out := []any{}
+	for _, item := range list {
+		rest, _ := item.(object)
+		var d object
+		for _, key := range destinationOrder {
+			if v := rest.get(key); v != nil {
+				d, rest = append(d, member{key, v}), rest.without(key)
+			}
+		}
+		out = append(out, append(d, rest...))
+	}
 	return out
 }
 

@@ -56,9 +56,6 @@ func (s *shelf[T]) all() []T {
 	return out
 }
 
-// clear forgets everything.
-func (s *shelf[T]) clear() { *s = shelf[T]{} }
-
 // journal keeps the newest values, oldest first, within the same bounds.
 type journal[T any] struct {
 	list  []T

@@ -1,0 +1,44 @@
+// Package kopokopo is a Go SDK for Kopo Kopo (K2 Connect): M-PESA payments for
+// Kenyan merchants.
+//
+// # Two doors
+//
+// [Client] is the way in for new programs: context first, access tokens that look
+// after themselves, K2's resources as fields.
+//
+//	client, err := kopokopo.New(kopokopo.Config{BaseURL: kopokopo.Sandbox, Credentials: credentials})
+//	ref, err := client.IncomingPayments.Create(ctx, kopokopo.ReceiveMpesaReq{ … })
+//
+// [SDK] is the documented interface: 17 methods, explicit tokens, version 1 of the
+// API. [NewSDK] makes one; [Client.SDK] gives one over a client's connections.
+//
+// Signatures, events, phone numbers and validation are plain functions that need
+// neither.
+//
+// # Money safety
+//
+// K2 has no idempotency keys: whoever repeats a payment pays twice. Therefore
+// nothing is sent again of which a byte may have left, unless K2 refused it before
+// acting; net/http is kept from doing so by itself; and every error of a call that
+// changes something is exactly one of
+//
+//   - [ErrNotSent]: K2 cannot have acted,
+//   - [ErrRefused]: K2 answered, and did not act,
+//   - [ErrOutcomeUnknown]: nobody knows. Find out before paying again.
+//
+// Put your own reference into a request's Metadata: it comes back in the callback,
+// and is the way home from an unknown outcome.
+//
+// Statuses are read whole: [Outcomer] says what became of a resource, since K2 says
+// "Processed" of a payment that was not paid.
+//
+// # Secrets
+//
+// Credentials travel in bodies and headers, never in a URL. No error, log record or
+// printed value of this package holds a secret, a token, a phone number or a body.
+//
+// # Development
+//
+// Package kopokopotest is an embedded Kopo Kopo: develop and test without an
+// account, a tunnel or the internet.
+package kopokopo

@@ -1,0 +1,90 @@
+package inbound
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// tracker counts work in progress and refuses more once it is closed.
+type tracker struct {
+	mu     sync.Mutex
+	count  int
+	closed bool
+	idle   chan struct{} // closed when the last of it has ended
+}
+
+// begin counts one more, unless the tracker is closed.
+func (t *tracker) begin() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return false
+	}
+	t.count++
+	return true
+}
+
+// join counts one more beside one that is counted already.
+func (t *tracker) join() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.count++
+}
+
+// end takes one off.
+func (t *tracker) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.count--; t.count == 0 && t.idle != nil {
+		close(t.idle)
+		t.idle = nil
+	}
+}
+
+// close refuses more and waits for the rest.
+func (t *tracker) close(ctx context.Context) error {
+	t.mu.Lock()
+	t.closed = true
+	if t.count == 0 {
+		t.mu.Unlock()
+		return nil
+	}
+	if t.idle == nil {
+		t.idle = make(chan struct{})
+	}
+	idle := t.idle
+	t.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// alarmInterval is how often one alarm is logged. Anybody can send requests with
+// bad signatures, so neither memory nor the log may grow with them.
+const alarmInterval = 10 * time.Second
+
+// alarm counts what anybody can cause, and logs it now and then.
+type alarm struct {
+	total  atomic.Uint64
+	logged atomic.Uint64 // total when it was last logged
+	next   atomic.Int64  // Unix nanoseconds before which it is not logged again
+}
+
+func (a *alarm) count() uint64 { return a.total.Load() }
+
+// raise counts once more, and logs if it was not logged lately.
+func (a *alarm) raise(ctx context.Context, logger *slog.Logger, level slog.Level, message string, attrs ...slog.Attr) {
+	total := a.total.Add(1)
+	now, next := time.Now().UnixNano(), a.next.Load()
+	if now < next || !a.next.CompareAndSwap(next, now+int64(alarmInterval)) {
+		return
+	}
+	since := total - min(a.logged.Swap(total), total)
+	logger.LogAttrs(ctx, level, message, append(attrs, slog.Uint64("times", since))...)
+}

@@ -1,0 +1,142 @@
+package inbound
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"time"
+)
+
+// deliver claims an event and has the work done, or finds that it is done.
+func (e *Engine[T]) deliver(ctx context.Context, event Event[T], digest [32]byte) reply {
+	ack := time.NewTimer(e.AckTimeout)
+	defer ack.Stop()
+	claimCtx, cancel := context.WithTimeout(ctx, e.AckTimeout)
+	defer cancel()
+	var h held
+	err := e.guarded(func() (err error) {
+		h, err = e.Store.claim(claimCtx, event.Key, digest, e.WorkTimeout+leaseMargin)
+		return err
+	})
+	if err != nil {
+		e.log(ctx, slog.LevelError, "delivery store failed on claim, nothing was called", event.Key, err)
+		return reply{status: http.StatusServiceUnavailable, retryAfter: busyRetry}
+	}
+	switch h.State {
+	case Done:
+		return reply{status: http.StatusOK}
+	case Busy:
+		return reply{status: http.StatusServiceUnavailable, retryAfter: busyRetry}
+	}
+	answer := make(chan reply, 1)
+	e.jobs.join()
+	go e.work(ctx, event, h, answer)
+	select {
+	case rep := <-answer:
+		return rep
+	case <-ack.C:
+		e.log(ctx, slog.LevelWarn, "the function takes longer than the acknowledgement deadline; it goes on, and the sender is asked to deliver again", event.Key, nil)
+		return reply{status: http.StatusServiceUnavailable, retryAfter: e.AckTimeout}
+	}
+}
+
+// errExited is what stands where a function ended its goroutine instead of returning.
+var errExited = errors.New("the function called runtime.Goexit")
+
+// work calls the function and settles the claim, whatever happens on the way. It
+// is a goroutine of its own because it may outlive the request.
+func (e *Engine[T]) work(ctx context.Context, event Event[T], h held, answer chan<- reply) {
+	rep := reply{status: http.StatusInternalServerError}
+	defer e.jobs.end()
+	defer func() { answer <- rep }()
+	err := errExited
+	defer func() { rep = e.settle(ctx, event.Key, h, err) }()
+	bounded, cancel := context.WithTimeout(ctx, e.WorkTimeout)
+	defer cancel()
+	err = e.guarded(func() error { return e.Call(bounded, event.Value, h.Standing) })
+}
+
+// settle commits what was done and releases what was not.
+func (e *Engine[T]) settle(ctx context.Context, key string, h held, failure error) reply {
+	ctx, cancel := context.WithTimeout(ctx, e.AckTimeout)
+	defer cancel()
+	if failure == nil {
+		return e.commit(ctx, key, h)
+	}
+	rep := reply{status: http.StatusInternalServerError}
+	var later *laterError
+	switch {
+	case errors.Is(failure, http.ErrAbortHandler):
+		rep.abort = true
+	case errors.As(failure, &later):
+		rep = reply{status: http.StatusServiceUnavailable, retryAfter: busyRetry}
+		e.log(ctx, slog.LevelWarn, "delivery put off", key, failure)
+	default:
+		e.log(ctx, slog.LevelError, "delivery failed", key, failure)
+	}
+	if err := e.guarded(func() error { return h.release(ctx) }); err != nil {
+		e.log(ctx, slog.LevelError, "delivery store failed on release; the claim is held until its lease ends", key, err)
+	}
+	return rep
+}
+
+// commit records that the work is done. If it cannot, the sender must deliver
+// again, although the work was done: it may be done twice, and never be lost.
+func (e *Engine[T]) commit(ctx context.Context, key string, h held) reply {
+	err := e.guarded(func() error { return h.commit(ctx) })
+	switch {
+	case err == nil:
+		return reply{status: http.StatusOK}
+	case errors.Is(err, ErrLeaseLost):
+		e.log(ctx, slog.LevelError, "the work took longer than its lease and another delivery took over: it may have been done twice", key, err)
+	default:
+		e.log(ctx, slog.LevelError, "delivery store failed on commit: the work was done and may be done again", key, err)
+	}
+	return reply{status: http.StatusServiceUnavailable, retryAfter: busyRetry}
+}
+
+// guarded turns a panic of the caller's code into an error.
+func (e *Engine[T]) guarded(f func() error) (err error) {
+	defer func() {
+		switch p := recover(); {
+		case p == nil:
+		case p == http.ErrAbortHandler:
+			err = http.ErrAbortHandler
+		default:
+			err = newPanicError(p)
+		}
+	}()
+	return f()
+}
+
+// panicError is a panic as it may be logged: of its value only the type, since the
+// value can hold the payload. The runtime's own errors hold none.
+type panicError struct {
+	text  string
+	stack []byte
+}
+
+func newPanicError(value any) *panicError {
+	e := &panicError{text: fmt.Sprintf("panic of type %T", value), stack: debug.Stack()}
+	if err, ok := value.(runtime.Error); ok {
+		e.text = "panic: " + err.Error()
+	}
+	return e
+}
+
+// Error implements error.
+func (e *panicError) Error() string { return e.text }
+
+// laterError asks for 503 instead of 500.
+type laterError struct{ error }
+
+// Unwrap returns the cause.
+func (e *laterError) Unwrap() error { return e.error }
+
+// Later makes an error of Call one of circumstances, not of the delivery: the
+// sender gets 503.
+func Later(err error) error { return &laterError{err} }
