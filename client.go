@@ -30,6 +30,22 @@ type Client struct {
 	WebhookSubscriptions *Endpoint[CreateWebhookReq, WebhookSubscription]
 	// IncomingPayments takes payments: an M-PESA prompt on the customer's phone (STK push).
 	IncomingPayments *AsyncEndpoint[ReceiveMpesaReq, IncomingPayment]
+	// ExternalRecipients registers whom SendMoney pays. It need not be used: SendMoney
+	// creates the recipients it does not know.
+	ExternalRecipients *Endpoint[ExternalRecipientReq, ExternalRecipient]
+	// SendMoney pays out, to one or many destinations. Its Sweep empties the balance
+	// into the merchant's own accounts.
+	SendMoney *SendMoneyEndpoint
+	// MerchantBankAccounts registers the merchant's own bank accounts, to settle to.
+	MerchantBankAccounts *Endpoint[MerchantBankAccountReq, MerchantBankAccount]
+	// MerchantWallets registers the merchant's own mobile wallets, to settle to.
+	MerchantWallets *Endpoint[MerchantWalletReq, MerchantWallet]
+	// Polling asks for the transactions of a period. [Client.Transactions] is the easy way.
+	Polling *AsyncEndpoint[PollingReq, Polling]
+	// PaymentLinks makes links that a customer can pay, and cancels them.
+	PaymentLinks *PaymentLinkEndpoint
+	// Reversals gives a received payment back.
+	Reversals *AsyncEndpoint[ReversalReq, Reversal]
 
 	// V1 holds what exists only in version 1 of the API, and the shared resources on
 	// their version 1 paths.
@@ -48,6 +64,17 @@ type V1 struct {
 	PayRecipients *Endpoint[AddPAYRecipient, PayRecipient]
 	// Payments pays a registered recipient.
 	Payments *AsyncEndpoint[CreatePaymentReq, Payment]
+	// SettlementTransfers moves the balance to the merchant's own accounts. Version 2
+	// does this with SendMoney.
+	SettlementTransfers *AsyncEndpoint[SettlementTransferReq, SettlementTransfer]
+	// SMSNotifications sends the payer of a transaction a text message.
+	SMSNotifications *AsyncEndpoint[SMSNotificationReq, SMSNotification]
+	// MerchantBankAccounts is [Client.MerchantBankAccounts] on its version 1 path.
+	MerchantBankAccounts *Endpoint[MerchantBankAccountReq, MerchantBankAccount]
+	// MerchantWallets is [Client.MerchantWallets] on its version 1 path.
+	MerchantWallets *Endpoint[MerchantWalletReq, MerchantWallet]
+	// Polling is [Client.Polling] on its version 1 path.
+	Polling *AsyncEndpoint[PollingReq, Polling]
 }
 
 // New returns a client. A Config that cannot work is refused with a
@@ -58,16 +85,29 @@ func New(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	c := newCore(cfg, s)
+	v1, v2 := routes(c, "v1"), routes(c, "v2")
 	return &Client{
 		core:                 c,
 		Tokens:               &Tokens{core: c},
-		WebhookSubscriptions: newEndpoint[CreateWebhookReq, WebhookSubscription](c, "webhook subscription", "/api/v2/webhook_subscriptions", classSetup),
-		IncomingPayments:     newAsyncEndpoint[ReceiveMpesaReq, IncomingPayment](c, "incoming payment", "/api/v2/incoming_payments", classCollect),
+		WebhookSubscriptions: newEndpoint[CreateWebhookReq, WebhookSubscription](v2("webhook subscription", "webhook_subscriptions", classSetup, nil)),
+		IncomingPayments:     newAsyncEndpoint[ReceiveMpesaReq, IncomingPayment](v2("incoming payment", "incoming_payments", classCollect, collectPace)),
+		ExternalRecipients:   newEndpoint[ExternalRecipientReq, ExternalRecipient](v2("external recipient", "external_recipients", classSetup, nil)),
+		SendMoney:            &SendMoneyEndpoint{v2("send money", "send_money", classPayOut, payOutPace)},
+		MerchantBankAccounts: newEndpoint[MerchantBankAccountReq, MerchantBankAccount](v2("merchant bank account", "merchant_bank_accounts", classSetup, nil)),
+		MerchantWallets:      newEndpoint[MerchantWalletReq, MerchantWallet](v2("merchant wallet", "merchant_wallets", classSetup, nil)),
+		Polling:              newAsyncEndpoint[PollingReq, Polling](v2("polling", "polling", classSetup, reportPace).large()),
+		PaymentLinks:         &PaymentLinkEndpoint{v2("payment link", "payment_links", classSetup, reportPace)},
+		Reversals:            newAsyncEndpoint[ReversalReq, Reversal](v2("reversal", "reversals", classPayOut, payOutPace)),
 		V1: V1{
-			WebhookSubscriptions: newEndpoint[CreateWebhookReq, WebhookSubscription](c, "webhook subscription", "/api/v1/webhook_subscriptions", classSetup),
-			IncomingPayments:     newAsyncEndpoint[ReceiveMpesaReq, IncomingPayment](c, "incoming payment", "/api/v1/incoming_payments", classCollect),
-			PayRecipients:        newEndpoint[AddPAYRecipient, PayRecipient](c, "pay recipient", "/api/v1/pay_recipients", classSetup),
-			Payments:             newAsyncEndpoint[CreatePaymentReq, Payment](c, "payment", "/api/v1/payments", classPayOut),
+			WebhookSubscriptions: newEndpoint[CreateWebhookReq, WebhookSubscription](v1("webhook subscription", "webhook_subscriptions", classSetup, nil)),
+			IncomingPayments:     newAsyncEndpoint[ReceiveMpesaReq, IncomingPayment](v1("incoming payment", "incoming_payments", classCollect, collectPace)),
+			PayRecipients:        newEndpoint[AddPAYRecipient, PayRecipient](v1("pay recipient", "pay_recipients", classSetup, nil)),
+			Payments:             newAsyncEndpoint[CreatePaymentReq, Payment](v1("payment", "payments", classPayOut, payOutPace)),
+			SettlementTransfers:  newAsyncEndpoint[SettlementTransferReq, SettlementTransfer](v1("settlement transfer", "settlement_transfers", classPayOut, payOutPace)),
+			SMSNotifications:     newAsyncEndpoint[SMSNotificationReq, SMSNotification](v1("SMS notification", "transaction_sms_notifications", classSetup, reportPace)),
+			MerchantBankAccounts: newEndpoint[MerchantBankAccountReq, MerchantBankAccount](v1("merchant bank account", "merchant_bank_accounts", classSetup, nil)),
+			MerchantWallets:      newEndpoint[MerchantWalletReq, MerchantWallet](v1("merchant wallet", "merchant_wallets", classSetup, nil)),
+			Polling:              newAsyncEndpoint[PollingReq, Polling](v1("polling", "polling", classSetup, reportPace).large()),
 		},
 	}, nil
 }
@@ -116,6 +156,7 @@ type core struct {
 	pools       *pools
 	tokens      TokenSource
 	retries     int
+	results     results // that reached this process, for those who Wait
 	closed      atomic.Bool
 	life        context.Context // ends with Close
 	end         context.CancelFunc
@@ -216,7 +257,7 @@ func (c *core) usable(ctx context.Context) error {
 
 // fail makes the error of a call that came to v.
 func (r *request) fail(v verdict, attempts int, err error) error {
-	e := &CallError{Op: r.op, Attempts: attempts, Err: err}
+	e := &CallError{Op: r.op, Attempts: attempts, Err: withoutOutcome(err)}
 	if !r.write {
 		return e
 	}

@@ -170,11 +170,10 @@ func (d Decimal) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON takes text, number and null.
 func (d *Decimal) UnmarshalJSON(data []byte) error {
-	var tree any
-	if err := decodeStrict(data, &tree); err != nil {
+	text, err := scalarText(data)
+	if err != nil {
 		return err
 	}
-	text, _ := coerceString(tree).(string)
 	d.text = strings.TrimSpace(text)
 	return nil
 }

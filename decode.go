@@ -188,6 +188,21 @@ func coerceString(value any) any {
 	return nil
 }
 
+// scalarText returns the text of one JSON value, "" for null and for what is no
+// scalar. Ordinary texts take no decoder: events hold many.
+func scalarText(data []byte) (string, error) {
+	if end := len(data) - 1; end > 0 && data[0] == '"' && data[end] == '"' && !slices.ContainsFunc(data[1:end],
+		func(c byte) bool { return c < ' ' || c > '~' || c == '"' || c == '\\' }) {
+		return string(data[1:end]), nil
+	}
+	var tree any
+	if err := decodeStrict(data, &tree); err != nil {
+		return "", err
+	}
+	text, _ := coerceString(tree).(string)
+	return text, nil
+}
+
 // coerceBool reads the words and numbers that stand for a truth value.
 func coerceBool(value any) any {
 	text, _ := coerceString(value).(string)
@@ -215,7 +230,10 @@ func coerceNumber(value any, kind reflect.Kind, path string) (any, error) {
 	whole, ok := wholeNumber(text)
 	if !ok {
 		instant, err := parseTime(text)
-		if err != nil {
+		switch {
+		case err != nil && kind == reflect.Uint64:
+			return nil, nil // a good token is not lost over a time that says nothing
+		case err != nil:
 			return nil, fmt.Errorf("%s: neither a whole number nor a time", path)
 		}
 		whole = strconv.FormatInt(instant.Unix(), 10)

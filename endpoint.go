@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"time"
 )
 
 // Request is what the Create methods take: a value that can tell whether K2 could
@@ -37,6 +38,9 @@ type Ref struct {
 
 // Document is one resource as K2 returns it, and as it posts it in callbacks. Its
 // fields are exported so that a program's own fake can make one.
+//
+// Attributes K2 has added since this package was made are in Raw, and so is
+// everything that did not fit its field.
 type Document[A any] struct {
 	ID         string          // The resource's id. It is not always a UUID.
 	Type       string          // K2's name of the type: "incoming_payment".
@@ -48,8 +52,20 @@ type Document[A any] struct {
 type CallOption func(*callOptions)
 
 type callOptions struct {
-	token    string
-	hasToken bool
+	token     string
+	hasToken  bool
+	waitLimit time.Duration
+}
+
+// readOptions applies the options of one call to the defaults.
+func readOptions(opts []CallOption) callOptions {
+	o := callOptions{waitLimit: defaultWaitLimit}
+	for _, opt := range opts {
+		if opt != nil {
+			opt(&o)
+		}
+	}
+	return o
 }
 
 // WithToken makes a call go out with this bearer token instead of the client's own.
@@ -72,14 +88,27 @@ type route struct {
 	name  string // "incoming payment", as errors have it
 	path  string // "/api/v2/incoming_payments"
 	class class
+	pace  pace  // when Wait looks
+	limit int64 // of the body of an answer to Get
 }
 
-func newEndpoint[Req wireRequest, A any](c *core, name, path string, cl class) *Endpoint[Req, A] {
-	return &Endpoint[Req, A]{route{c, name, path, cl}}
+// routes makes the routes of one version of the API.
+func routes(c *core, version string) func(name, collection string, cl class, p pace) route {
+	return func(name, collection string, cl class, p pace) route {
+		return route{core: c, name: name, path: "/api/" + version + "/" + collection, class: cl, pace: p, limit: maxResponse}
+	}
 }
 
-func newAsyncEndpoint[Req wireRequest, A Outcomer](c *core, name, path string, cl class) *AsyncEndpoint[Req, A] {
-	return &AsyncEndpoint[Req, A]{route{c, name, path, cl}}
+// large is a route whose answers are as long as a day of a busy shop.
+func (r route) large() route {
+	r.limit = maxPollingResponse
+	return r
+}
+
+func newEndpoint[Req wireRequest, A any](r route) *Endpoint[Req, A] { return &Endpoint[Req, A]{r} }
+
+func newAsyncEndpoint[Req wireRequest, A Outcomer](r route) *AsyncEndpoint[Req, A] {
+	return &AsyncEndpoint[Req, A]{r}
 }
 
 // Create validates the request and sends it (POST). K2 answers 201 with the
@@ -173,7 +202,7 @@ func (r route) create(ctx context.Context, req Request, opts []CallOption) (Ref,
 // get is Get without the types. It returns the bare id beside the answer.
 func (r route) get(ctx context.Context, id string, opts []CallOption) (reply, string, error) {
 	call := &request{op: "get " + r.name, class: classRead, method: http.MethodGet,
-		template: r.path + "/{id}", limit: maxResponse}
+		template: r.path + "/{id}", limit: r.limit}
 	if r.core == nil {
 		return reply{}, "", call.fail(notSent, 0, errNotMade)
 	}
@@ -188,17 +217,35 @@ func (r route) get(ctx context.Context, id string, opts []CallOption) (reply, st
 	return rep, id, err
 }
 
+// act posts an empty object to an action of a resource, as K2's own SDK does. What
+// a success says in its body adds nothing.
+func (r route) act(ctx context.Context, id, action, advice string, opts []CallOption) error {
+	call := &request{op: action + " " + r.name, class: r.class, write: true, method: http.MethodPost,
+		template: r.path + "/{id}/" + action, contentType: ContentTypeJSON, body: []byte("{}"), limit: maxResponse}
+	if r.core == nil {
+		return call.fail(notSent, 0, errNotMade)
+	}
+	id, err := r.bareID(id)
+	if err == nil {
+		err = r.prepare(call, "/"+id+"/"+action, opts)
+	}
+	if err != nil {
+		return call.fail(notSent, 0, err)
+	}
+	_, err = r.core.do(ctx, call)
+	var failed *CallError
+	if errors.As(err, &failed) && failed.Advice != "" {
+		failed.Advice = advice // what is said of creates does not fit
+	}
+	return err
+}
+
 // prepare fills in what a call takes from the client and from its options.
 func (r route) prepare(call *request, suffix string, opts []CallOption) error {
 	if r.core == nil {
 		return errNotMade
 	}
-	var o callOptions
-	for _, opt := range opts {
-		if opt != nil {
-			opt(&o)
-		}
-	}
+	o := readOptions(opts)
 	if o.hasToken {
 		if err := checkToken(o.token); err != nil {
 			return err
@@ -299,12 +346,17 @@ func decodeDocument[A any](body []byte) (*Document[A], error) {
 	if len(envelope.Data) == 0 || envelope.Data[0] != '{' {
 		return nil, responseError("data is missing")
 	}
+	return decodeBare[A](envelope.Data)
+}
+
+// decodeBare reads {id,type,attributes}.
+func decodeBare[A any](document json.RawMessage) (*Document[A], error) {
 	var members struct {
 		ID         string          `json:"id"`
 		Type       string          `json:"type"`
 		Attributes json.RawMessage `json:"attributes"`
 	}
-	if err := decodeLenient(envelope.Data, &members); err != nil {
+	if err := decodeLenient(document, &members); err != nil {
 		return nil, responseError("%w", err)
 	}
 	if members.ID == "" {
@@ -313,7 +365,7 @@ func decodeDocument[A any](body []byte) (*Document[A], error) {
 	if len(members.Attributes) == 0 || members.Attributes[0] != '{' {
 		return nil, responseError("data.attributes is missing")
 	}
-	doc := &Document[A]{ID: members.ID, Type: members.Type, Raw: envelope.Data}
+	doc := &Document[A]{ID: members.ID, Type: members.Type, Raw: document}
 	if err := decodeLenient(members.Attributes, &doc.Attributes); err != nil {
 		return nil, responseError("data.attributes: %w", err)
 	}

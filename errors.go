@@ -1,10 +1,12 @@
 package kopokopo
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -147,6 +149,9 @@ func causeText(err error) string {
 	if err == nil {
 		return "failed"
 	}
+	if v, ok := err.(*ValidationError); ok {
+		return v.list() // our own words, and all of them
+	}
 	text := strings.TrimPrefix(err.Error(), "kopokopo: ")
 	return cleanText(strings.ReplaceAll(text, "\n", "; ")) // errors.Join's way of listing
 }
@@ -159,12 +164,41 @@ func (e *CallError) Unwrap() []error {
 	return []error{e.Outcome, e.Err}
 }
 
+// foreignError is a cause from a caller's TokenSource or RoundTripper that speaks of
+// an outcome of its own. It must not pass for this call's.
+type foreignError struct{ error }
+
+// withoutOutcome returns err with the outcomes in it, if there are any, hidden.
+func withoutOutcome(err error) error {
+	if errors.Is(err, ErrNotSent) || errors.Is(err, ErrRefused) || errors.Is(err, ErrOutcomeUnknown) {
+		return &foreignError{err}
+	}
+	return err
+}
+
+// Is stands in for Unwrap, which would show everything.
+func (e *foreignError) Is(target error) bool {
+	return target != ErrNotSent && target != ErrRefused && target != ErrOutcomeUnknown && errors.Is(e.error, target)
+}
+
+// As stands in for Unwrap.
+func (e *foreignError) As(target any) bool { return errors.As(e.error, target) }
+
 // FailedError is a result that is final and not a success.
 type FailedError struct {
 	ID      string   // The resource.
 	Type    string   // Its type: "incoming_payment", "send_money".
 	Outcome Outcome  // OutcomeFailed or OutcomePartial.
 	Reasons []string // K2's reasons, as far as it gave any; digits of phone numbers are masked.
+}
+
+// newFailedError makes the error of a result that is final and not a success.
+func newFailedError(id, kind string, outcome Outcome, reasons []string) *FailedError {
+	e := &FailedError{ID: id, Type: kind, Outcome: outcome}
+	for _, reason := range reasons {
+		e.Reasons = append(e.Reasons, cleanText(reason))
+	}
+	return e
 }
 
 // Error implements error.
@@ -259,9 +293,9 @@ func newAPIError(call *request, rep reply, mask func(string) string) *APIError {
 	e.body = func() []byte { return slices.Clone(body) }
 	mediaType, _, _ := mime.ParseMediaType(rep.header.Get("Content-Type"))
 	if looksLikeJSON(mediaType, rep.body) {
-		e.readMessages(rep.body, mask)
+		e.readMessages(rep.body, func(text string) string { return mask(maskForm(call, text)) })
 	}
-	e.summary = http.StatusText(rep.status) + " (" + describeBody(mediaType, len(rep.body)) + ")"
+	e.summary = strings.TrimSpace(http.StatusText(rep.status) + " (" + describeBody(mediaType, len(rep.body)) + ")")
 	e.Hint = hint(rep, call)
 	return e
 }
@@ -269,6 +303,7 @@ func newAPIError(call *request, rep reply, mask func(string) string) *APIError {
 // looksLikeJSON reports whether an error's body is worth decoding. Some of K2's
 // answers are JSON under another type.
 func looksLikeJSON(mediaType string, body []byte) bool {
+	body = bytes.TrimSpace(body)
 	return len(body) > 0 && (body[0] == '{' || body[0] == '[') && mediaType != "text/html"
 }
 
@@ -289,27 +324,40 @@ func describeBody(mediaType string, size int) string {
 
 // readMessages fills Code and Messages from the first shape that has any.
 func (e *APIError) readMessages(body []byte, mask func(string) string) {
-	var members map[string]any
-	if decodeStrict(body, &members) != nil {
+	var tree any
+	if decodeStrict(body, &tree) != nil {
 		return
 	}
-	e.Code, _ = coerceString(members["error_code"]).(string)
+	if list, ok := tree.([]any); ok { // not on record
+		e.addMessages(texts(list, ""), mask)
+		return
+	}
+	members, _ := tree.(map[string]any)
 	for _, key := range []string{"error_message", "errors", "error_description", "error", "message"} {
-		found := texts(members[key], "")
-		if key == "error" && e.Code == "" && len(found) == 1 {
-			e.Code = cleanText(mask(found[0]))
-		}
-		for _, text := range found {
-			if len(e.Messages) < 20 {
-				e.Messages = append(e.Messages, cleanText(mask(text)))
-			}
-		}
-		if len(e.Messages) > 0 {
+		if e.addMessages(texts(members[key], ""), mask); len(e.Messages) > 0 {
 			break
 		}
 	}
-	if oauth, ok := members["error"].(string); ok && e.Code == "" {
-		e.Code = cleanText(mask(oauth))
+	for _, key := range []string{"error_code", "error"} { // OAuth's error is a code, an object of texts is none
+		if code, _ := coerceString(members[key]).(string); e.Code == "" {
+			e.Code = cleanText(mask(code))
+		}
+	}
+}
+
+// maskForm hides the token that a call was about, which is in its form and not in its header.
+func maskForm(call *request, text string) string {
+	if call.contentType != ContentTypeForm {
+		return text
+	}
+	form, _ := url.ParseQuery(string(call.body))
+	return masker(form["token"]...)(text)
+}
+
+// addMessages keeps the first twenty messages, fit to be shown.
+func (e *APIError) addMessages(found []string, mask func(string) string) {
+	for _, text := range found[:min(len(found), 20)] {
+		e.Messages = append(e.Messages, cleanText(mask(text)))
 	}
 }
 
@@ -389,12 +437,14 @@ func maskDigits(out *strings.Builder, n int) {
 	out.WriteString("*******")
 }
 
-// masker returns a function that replaces the given secrets wherever they stand.
+// masker returns a function that replaces the given secrets wherever they stand,
+// also as they stand in a form.
 func masker(secrets ...string) func(string) string {
 	return func(text string) string {
 		for _, secret := range secrets {
 			if len(secret) >= 6 { // shorter ones would mask ordinary words
 				text = strings.ReplaceAll(text, secret, redacted)
+				text = strings.ReplaceAll(text, url.QueryEscape(secret), redacted)
 			}
 		}
 		return text

@@ -217,7 +217,7 @@ func (s *sdk) ProcessIncommingMpesaPayment(grantType string) (string, error) {
 	case OutcomePending:
 		return doc.ID, &CallError{Op: op, Err: ErrPaymentPending}
 	default:
-		return doc.ID, &FailedError{ID: doc.ID, Type: doc.Type, Outcome: outcome, Reasons: doc.Attributes.Reasons()}
+		return doc.ID, newFailedError(doc.ID, doc.Type, outcome, doc.Attributes.Reasons())
 	}
 }
 

@@ -3,6 +3,7 @@ package kopokopo
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -305,10 +306,20 @@ func (t *tokenCache) startFlight(pause time.Duration) *tokenFlight {
 
 // fly fetches a token for everybody who waits.
 func (t *tokenCache) fly(flight *tokenFlight, pause time.Duration) {
-	defer close(flight.done)
+	var (
+		begun    time.Time
+		response TokenResponse
+		err      = errors.New("no token was fetched") // what runtime.Goexit in a RoundTripper leaves
+	)
+	defer func() { t.land(flight, begun, response, err) }()
 	t.rest(pause)
-	begun := time.Now()
-	response, err := t.fetchSafely()
+	begun = time.Now()
+	response, err = t.fetchSafely()
+}
+
+// land notes what a flight brought and lets those who wait for it go on.
+func (t *tokenCache) land(flight *tokenFlight, begun time.Time, response TokenResponse, err error) {
+	defer close(flight.done)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.flight = nil

@@ -10,7 +10,8 @@ type Outcome int
 // The outcomes.
 const (
 	// OutcomePending: the result is not there yet. Statuses that are unknown to this
-	// package are pending: never a success, never a failure.
+	// package, and statuses that contradict each other, are pending: never a success,
+	// and never a failure, after which somebody might pay again.
 	OutcomePending Outcome = iota
 	// OutcomeSucceeded: all of it succeeded.
 	OutcomeSucceeded
@@ -43,35 +44,75 @@ type Outcomer interface {
 	Reasons() []string
 }
 
+// level is where a status stands. The same word means different things at
+// different levels: "Received" is what K2 says of a payment that may never come,
+// and of a transaction that has come.
+type level int
+
+const (
+	ofCollection  level = iota // an STK push
+	ofTransaction              // the M-PESA transaction inside it
+	ofRequest                  // on top of a payment, send money, transfer, reversal or link: success means that K2 is done
+	ofTransfer                 // a disbursement, batch or bulk payment: the money itself
+	ofReport                   // polling, SMS
+)
+
+// statuses is all that this package knows of K2's words, in lower case: what the
+// documentation and the samples have, and what was seen in production. A word that
+// is not listed at its level is pending there.
+var statuses = map[level]map[string]Outcome{
+	ofCollection: {
+		"success":   OutcomeSucceeded,
+		"failed":    OutcomeFailed,
+		"cancelled": OutcomeFailed,
+		"canceled":  OutcomeFailed,
+	},
+	ofTransaction: {
+		"received":  OutcomeSucceeded,
+		"complete":  OutcomeSucceeded,
+		"completed": OutcomeSucceeded,
+		"success":   OutcomeSucceeded,
+		"reversed":  OutcomeFailed,
+		"cancelled": OutcomeFailed,
+		"canceled":  OutcomeFailed,
+		"failed":    OutcomeFailed,
+		"voided":    OutcomeFailed,
+	},
+	ofRequest: {
+		"processed":   OutcomeSucceeded,
+		"transferred": OutcomeSucceeded,
+		"success":     OutcomeSucceeded,
+		"complete":    OutcomeSucceeded,
+		"completed":   OutcomeSucceeded,
+		"failed":      OutcomeFailed,
+		"cancelled":   OutcomeFailed,
+		"canceled":    OutcomeFailed,
+		"rejected":    OutcomeFailed,
+		"declined":    OutcomeFailed,
+	},
+	ofTransfer: {
+		"transferred": OutcomeSucceeded,
+		"success":     OutcomeSucceeded,
+		"complete":    OutcomeSucceeded,
+		"completed":   OutcomeSucceeded,
+		"cancelled":   OutcomeFailed,
+		"canceled":    OutcomeFailed,
+		"failed":      OutcomeFailed,
+		"rejected":    OutcomeFailed,
+		"declined":    OutcomeFailed,
+		"reversed":    OutcomeFailed,
+	},
+	ofReport: {
+		"success":   OutcomeSucceeded,
+		"failed":    OutcomeFailed,
+		"cancelled": OutcomeFailed,
+		"canceled":  OutcomeFailed,
+	},
+}
+
 // readStatus is what one status word of K2 says about the thing it stands on.
-// The same word means different things at different levels, so each level has its
-// own table.
-func readStatus(table map[string]Outcome, status string) Outcome {
-	return table[strings.ToLower(strings.TrimSpace(status))]
-}
-
-// collectionStatuses are the statuses of an incoming payment (K2 docs; Received
-// and Cancelled were seen in production only). What is not listed is pending.
-var collectionStatuses = map[string]Outcome{
-	"success":   OutcomeSucceeded,
-	"failed":    OutcomeFailed,
-	"cancelled": OutcomeFailed,
-	"canceled":  OutcomeFailed,
-}
-
-// transferStatuses are the statuses of what moves money: a disbursement, or a
-// batch or bulk payment that lists none.
-var transferStatuses = map[string]Outcome{
-	"transferred": OutcomeSucceeded,
-	"success":     OutcomeSucceeded,
-	"complete":    OutcomeSucceeded,
-	"completed":   OutcomeSucceeded,
-	"cancelled":   OutcomeFailed,
-	"canceled":    OutcomeFailed,
-	"failed":      OutcomeFailed,
-	"rejected":    OutcomeFailed,
-	"declined":    OutcomeFailed,
-	"reversed":    OutcomeFailed,
+func readStatus(at level, status string) Outcome {
+	return statuses[at][strings.ToLower(strings.TrimSpace(status))]
 }
 
 // combine folds the outcomes of a resource's parts: pending while any is, partial
@@ -90,4 +131,80 @@ func combine(parts []Outcome) Outcome {
 		}
 	}
 	return all
+}
+
+// resolve reads a request that K2 carries out in parts. The status on top says
+// whether K2 is done, the parts say what was done. expected is how many parts
+// there have to be, as far as that is known: a result can be posted when the first
+// of several disbursements is through.
+func resolve(status string, parts []Outcome, expected int, errs []string) Outcome {
+	done, sum := readStatus(ofRequest, status), combine(parts)
+	switch {
+	case done == OutcomePending:
+		return OutcomePending
+	case done == OutcomeFailed && len(parts) == 0:
+		return OutcomeFailed
+	case done == OutcomeFailed && sum == OutcomeSucceeded:
+		return OutcomePending // a contradiction
+	case done == OutcomeFailed:
+		return sum
+	case len(parts) == 0 && len(errs) > 0:
+		return OutcomeFailed
+	case len(parts) < expected:
+		return OutcomePending
+	case sum == OutcomeSucceeded && len(errs) > 0:
+		return OutcomePending // a contradiction
+	}
+	return sum
+}
+
+// transferParts returns what became of each disbursement, and of each batch that
+// lists none.
+func transferParts(batches []TransferBatch) []Outcome {
+	var parts []Outcome
+	for _, b := range batches {
+		for _, d := range b.Disbursements {
+			parts = append(parts, disbursed(b, d))
+		}
+		if len(b.Disbursements) == 0 {
+			parts = append(parts, readStatus(ofTransfer, b.Status))
+		}
+	}
+	return parts
+}
+
+// disbursed reads one disbursement in its batch. The innermost status decides, but
+// nothing outside or beside it may speak against a success.
+func disbursed(b TransferBatch, d Disbursement) Outcome {
+	own, batch := readStatus(ofTransfer, d.Status), readStatus(ofTransfer, b.Status)
+	switch {
+	case strings.TrimSpace(b.Status) == "":
+		batch = own
+	case batch == OutcomePending:
+		return OutcomePending
+	}
+	if own == OutcomeSucceeded && (batch != OutcomeSucceeded || len(d.Errors) > 0) {
+		return OutcomePending
+	}
+	return own
+}
+
+// transferReasons gathers the errors of all levels.
+func transferReasons(batches []TransferBatch, errs []string) []string {
+	var reasons []string
+	for _, b := range batches {
+		for _, d := range b.Disbursements {
+			reasons = append(reasons, d.Errors...)
+		}
+	}
+	return append(reasons, errs...)
+}
+
+// reported reads a request whose whole result is its status.
+func reported(status string, errs []string) Outcome {
+	outcome := readStatus(ofReport, status)
+	if outcome == OutcomeSucceeded && len(errs) > 0 {
+		return OutcomePending
+	}
+	return outcome
 }

@@ -54,22 +54,38 @@ type Transaction struct {
 	SenderFirstName   string  `json:"sender_first_name"`   // May be empty, and may come later or never.
 	SenderMiddleName  string  `json:"sender_middle_name"`  // As SenderFirstName.
 	SenderLastName    string  `json:"sender_last_name"`    // As SenderFirstName.
+	CustomerCCNumber  string  `json:"customer_cc_number"`  // The payer's card, masked, for card payments.
+	Settled           bool    `json:"settled"`             // Whether a card payment was settled.
+
+	// Type is K2's name of the kind of transaction, "Buygoods Transaction". In K2's
+	// documents it stands outside of the transaction; [Client.Transactions] sets it.
+	Type string `json:"-"`
 }
 
-// Outcome implements [Outcomer]. Only Success is a success, and only while nothing
-// beside it contradicts it; Received is pending, with or without a resource.
+// Outcome implements [Outcomer]. Only Success is a success, and only with the
+// transaction that it means: after OutcomeSucceeded, Event.Resource is not nil.
+// Received is pending, with or without a transaction.
 func (p IncomingPayment) Outcome() Outcome {
-	outcome := readStatus(collectionStatuses, p.Status)
-	if outcome != OutcomeSucceeded {
-		return outcome
+	transaction := OutcomePending
+	if r := p.Event.Resource; r != nil {
+		transaction = OutcomeSucceeded // while nothing is said against it
+		if strings.TrimSpace(r.Status) != "" {
+			transaction = readStatus(ofTransaction, r.Status)
+		}
 	}
-	if len(p.Event.Errors) > 0 {
-		return OutcomePending
-	}
-	if r := p.Event.Resource; r != nil && readStatus(transferStatuses, r.Status) == OutcomeFailed {
+	switch readStatus(ofCollection, p.Status) {
+	case OutcomeSucceeded:
+		if transaction == OutcomeSucceeded && len(p.Event.Errors) > 0 {
+			return OutcomePending
+		}
+		return transaction
+	case OutcomeFailed:
+		if p.Event.Resource != nil && transaction != OutcomeFailed {
+			return OutcomePending // failed, and yet there is a transaction
+		}
 		return OutcomeFailed
 	}
-	return OutcomeSucceeded
+	return OutcomePending
 }
 
 // Reasons implements [Outcomer].
@@ -112,54 +128,22 @@ type Disbursement struct {
 	Nickname             string     `json:"nickname"`              // The destination's, version 2.
 	Favourite            bool       `json:"favourite"`             // The destination's, version 2.
 	PhoneNumber          string     `json:"phone_number"`          // The destination's, version 2.
+
+	AccountName          string `json:"account_name"`           // The destination's, version 2; not on record, and so for all that follow.
+	AccountNumber        string `json:"account_number"`         // The destination's.
+	BankBranchReference  string `json:"bank_branch_ref"`        // The destination's.
+	TillNumber           string `json:"till_number"`            // The destination's.
+	PayBillNumber        string `json:"paybill_number"`         // The destination's.
+	PayBillAccountNumber string `json:"paybill_account_number"` // The destination's.
 }
 
 // Outcome implements [Outcomer]: a payment is what its disbursements are.
-func (p Payment) Outcome() Outcome { return transferOutcome(p.Status, p.TransferBatches, p.Errors) }
+func (p Payment) Outcome() Outcome {
+	return resolve(p.Status, transferParts(p.TransferBatches), 0, p.Errors)
+}
 
 // Reasons implements [Outcomer].
 func (p Payment) Reasons() []string { return transferReasons(p.TransferBatches, p.Errors) }
-
-// transferOutcome reads everything that is carried out in batches. The status on
-// top counts only where there is nothing below it, and then only as a failure.
-func transferOutcome(status string, batches []TransferBatch, errs []string) Outcome {
-	var parts []Outcome
-	for _, b := range batches {
-		for _, d := range b.Disbursements {
-			parts = append(parts, readStatus(transferStatuses, d.Status))
-		}
-		if len(b.Disbursements) == 0 {
-			parts = append(parts, readStatus(transferStatuses, b.Status))
-		}
-	}
-	if len(parts) > 0 {
-		return combine(parts)
-	}
-	final := strings.EqualFold(status, "processed")
-	if readStatus(transferStatuses, status) == OutcomeFailed || final && len(errs) > 0 {
-		return OutcomeFailed
-	}
-	return OutcomePending
-}
-
-// transferReasons gathers the errors of all levels.
-func transferReasons(batches []TransferBatch, errs []string) []string {
-	var reasons []string
-	for _, b := range batches {
-		for _, d := range b.Disbursements {
-			reasons = append(reasons, d.Errors...)
-		}
-	}
-	return append(reasons, errs...)
-}
-
-// PayRecipient is a registered recipient of version 1 (GET /api/v1/pay_recipients/{id}).
-type PayRecipient struct {
-	RecipientType      string `json:"recipient_type"`      // "Mobile Wallet", "Bank Account", "Till", "Paybill".
-	Status             string `json:"status"`              // "Approved".
-	RecipientReference string `json:"recipient_reference"` // What CreatePaymentReq.DestinationReference takes. K2 may not tell it: see the dashboard.
-	PaymentRecipient
-}
 
 // wireAmount is an amount as the requests have it: K2 documents a number.
 type wireAmount struct {
@@ -205,26 +189,6 @@ func (rmr ReceiveMpesaReq) wire() any {
 		Metadata       map[string]any `json:"metadata,omitempty"`
 		Links          wireCallback   `json:"_links"`
 	}{canonicalChannel(rmr.PaymentChannel), rmr.TillNumber, subscriber, rmr.Amount.wire(), rmr.Metadata, rmr.Links.wire()}
-}
-
-func (apr AddPAYRecipient) withCallback(string) wireRequest { return apr }
-
-func (apr AddPAYRecipient) wire() any {
-	return struct {
-		Type         string           `json:"type"`
-		PayRecipient PaymentRecipient `json:"pay_recipient"` // documented as payment_recipient
-	}{canonicalRecipientType(apr.Type), apr.PaymentRecipient.canonical()}
-}
-
-// canonical returns the recipient as K2 spells it.
-func (r PaymentRecipient) canonical() PaymentRecipient {
-	if phone, err := ParsePhone(r.PhoneNumber); err == nil {
-		r.PhoneNumber = phone.E164()
-	}
-	if method := canonicalSettlementMethod(r.SettlementMethod); method != "" {
-		r.SettlementMethod = method
-	}
-	return r
 }
 
 func (cpr CreatePaymentReq) withCallback(url string) wireRequest {

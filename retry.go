@@ -217,7 +217,7 @@ func (c *core) do(ctx context.Context, call *request) (reply, error) {
 		r.cause = c.closing(err)
 		r.worst = max(r.worst, rules[seen].verdict)
 		delay, more := r.next(seen, rep, bearer)
-		if !more || ctx.Err() != nil || c.closed.Load() {
+		if !more {
 			return rep, r.end(nil)
 		}
 		if err := c.wait(ctx, delay); err != nil {
@@ -232,6 +232,9 @@ func (c *core) once(ctx context.Context, r *run, bearer string) (reply, observat
 	r.attempts++
 	started := time.Now()
 	rep, unsent, err := c.attempt(ctx, r.call, bearer)
+	if c.closed.Load() {
+		c.pools.closeIdle() // this attempt's connection came back after Close
+	}
 	seen := observe(ctx, rep, unsent, err)
 	c.log(ctx, r, rep, seen, time.Since(started))
 	if err == nil && seen != sawSuccess {
@@ -276,6 +279,12 @@ func (r *run) pause(rep reply) time.Duration {
 // wait waits, but not in vain: not past the caller's deadline, and not for a time
 // that is the caller's to decide about.
 func (c *core) wait(ctx context.Context, delay time.Duration) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if c.closed.Load() {
+		return ErrClosed
+	}
 	if delay > longestWait {
 		return errTooLong
 	}
@@ -325,6 +334,12 @@ func (c *core) bearer(ctx context.Context, call *request, rejected string) (stri
 		return "", nil
 	case call.token != "":
 		return call.token, nil
+	}
+	if _, own := c.tokens.(*tokenCache); !own {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(c.life, cancel)() // Close ends the wait for a caller's source too
 	}
 	token, err := c.tokens.Token(ctx, rejected)
 	if err == nil && !isToken(token) {

@@ -48,7 +48,7 @@ func credentialsForm(extra ...string) url.Values {
 func TestGetTokenPostsAForm(t *testing.T) {
 	t.Parallel()
 	tests := map[string]kopokopo.TokenResponse{
-		"oauth_token_docs_2026.json":       {AccessToken: "JCGQXLrlfuOqdUYdTcLz3rBiCZQDRvdWIUPkww++GMuGhkem9Bo", Type: "Bearer", Expiry: 3600, Creation: 1777237755},
+		"oauth_token_docs_2026.json":       {AccessToken: "JCGQXLrlfuOqdUYdTcLz3rBiCZQDRvdWIUPkw++GMuGhkem9Bo", Type: "Bearer", Expiry: 3600, Creation: 1777237755},
 		"oauth_token_created_at_iso.json":  {AccessToken: "0Sn0W6kzNicvoWhDbQcVSKLRUpGjIdlPSEYyrHqrDDoRnQwE7Q", Type: "Bearer", Expiry: 3600, Creation: 1617706360},
 		"oauth_token_created_at_unix.json": {AccessToken: "test-access-token", Type: "Bearer", Expiry: 10, Creation: 1010},
 		"oauth_token_minimal.json":         {AccessToken: "0Sn0W6kzNicvoWhDbQcVSKLRUpGjIdlPSEYyrHqrDDoRnQwE7Q", Type: "Bearer", Expiry: 3600},

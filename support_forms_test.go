@@ -37,3 +37,5 @@ func disguises(secret string) map[string]string {
 		"a list of bytes": strings.Trim(fmt.Sprint(raw), "[]"),
 	}
 }
+
+func asError[E error](err error, target *E) bool { return errors.As(err, target) }

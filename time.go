@@ -20,11 +20,10 @@ type Time struct{ time.Time }
 
 // UnmarshalJSON takes text, number and null.
 func (t *Time) UnmarshalJSON(data []byte) error {
-	var tree any
-	if err := decodeStrict(data, &tree); err != nil {
+	text, err := scalarText(data)
+	if err != nil {
 		return err
 	}
-	text, _ := coerceString(tree).(string)
 	t.Time, _ = parseTime(text)
 	return nil
 }

@@ -72,17 +72,15 @@ func newPools(cfg Config, s settings) *pools {
 	}
 	base, ours := rt.(*http.Transport)
 	if !ours {
-		if cfg.HTTPClient != nil && own.Transport != nil {
-			s.logger.Warn("kopokopo: Config.HTTPClient has a RoundTripper of its own: failures cannot be proved unsent, and payouts may share a connection")
-		}
-		own.Transport = wrapTransport(cfg, rt)
+		s.logger.Warn("kopokopo: the RoundTripper of Config.HTTPClient, or http.DefaultTransport, is not an *http.Transport: failures cannot be proved unsent, and payouts may share a connection")
+		own.Transport = noRedirects{wrapTransport(cfg, rt)}
 		return &pools{shared: &own, payOut: &own}
 	}
 	sharedBase := tune(base, s, base == standardTransport)
 	payOutBase := payOutTransport(sharedBase)
 	shared, payOut := own, own
-	shared.Transport = wrapTransport(cfg, &provingTransport{sharedBase})
-	payOut.Transport = wrapTransport(cfg, &provingTransport{payOutBase})
+	shared.Transport = noRedirects{wrapTransport(cfg, newProvingTransport(sharedBase))}
+	payOut.Transport = noRedirects{wrapTransport(cfg, newProvingTransport(payOutBase))}
 	return &pools{shared: &shared, payOut: &payOut, proofs: true, owned: []*http.Transport{sharedBase, payOutBase}}
 }
 
@@ -95,6 +93,20 @@ func wrapTransport(cfg Config, rt http.RoundTripper) http.RoundTripper {
 		return wrapped
 	}
 	return rt
+}
+
+// noRedirects takes away where a redirect points to. net/http is told not to follow
+// it, but first parses it, and makes an error without a status of what it cannot.
+type noRedirects struct{ http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (t noRedirects) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.RoundTripper.RoundTrip(req)
+	if resp != nil && resp.StatusCode >= 300 && resp.StatusCode < 400 {
+		resp.Header = resp.Header.Clone() // it may be a canned answer's
+		resp.Header.Del("Location")
+	}
+	return resp, err
 }
 
 // tune clones a transport and fits it out. The settings of net/http's own give way
@@ -191,8 +203,8 @@ type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 func counted(dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
-		if err != nil {
-			return nil, err
+		if err != nil || conn == nil {
+			return nil, err // net/http has an error for neither
 		}
 		return &countingConn{Conn: conn}, nil
 	}
@@ -212,6 +224,9 @@ var errSealed = errors.New("kopokopo: the request was given up before it was wri
 
 // Write counts a write before it begins: one that is under way may have sent bytes.
 func (c *countingConn) Write(b []byte) (int, error) {
+	if isAlert(b) {
+		return c.Conn.Write(b)
+	}
 	for {
 		state := c.state.Load()
 		if state < 0 {
@@ -231,19 +246,32 @@ func (c *countingConn) Write(b []byte) (int, error) {
 // writes returns how many writes may have sent bytes.
 func (c *countingConn) writes() int64 { return c.state.Load() &^ sealed }
 
-// seal forbids further writes and returns the count. The order matters: a write
-// that begins after the count was read would make the verdict wrong.
-func (c *countingConn) seal() int64 { return c.state.Or(sealed) &^ sealed }
+// sealAt forbids further writes if there were so many, and reports whether there
+// were. It is one step: a write that begins after the count was read would make the
+// verdict wrong. A connection that was written to is left alone, since it may be
+// somebody else's by now.
+func (c *countingConn) sealAt(writes int64) bool {
+	return c.state.CompareAndSwap(writes, writes|sealed) || c.state.Load() == writes|sealed
+}
+
+// isAlert recognises a TLS alert, as closing a connection sends one. It is no part
+// of a request: without this, the goodbye on a connection that was closed before
+// anything was written would look like a request. In TLS 1.3 an alert is disguised as
+// data; no request begins with a write of so few bytes, or with these.
+func isAlert(b []byte) bool {
+	const alert, data, longest = 0x15, 0x17, 31
+	return len(b) > 0 && len(b) <= longest && (b[0] == alert || b[0] == data)
+}
 
 // proof gathers, for one attempt, what shows that nothing of it was sent.
 type proof struct {
-	trace httptrace.ClientTrace
-
 	mu     sync.Mutex
-	trips  int // round trips of our own transport
+	begun  bool // a round trip of our own transport has begun
+	active int  // how many of them have not ended
+	over   bool // the verdict was given: nothing may be sent any more
 	conn   *countingConn
 	before int64
-	doubt  bool // a connection was had and the writes on it cannot be told
+	doubt  bool // something was had that the writes cannot be told of
 }
 
 // proofKey finds the attempt's proof in a request's context.
@@ -263,10 +291,24 @@ func (c provable) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-func newProof() *proof {
-	p := &proof{}
-	p.trace.GotConn = p.gotConn
-	return p
+// begin notes a round trip. It reports false if the verdict was given: a wrapper
+// that gave a request up may still be about to send it.
+func (p *proof) begin(doubt bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over {
+		return false
+	}
+	p.begun = true
+	p.active++
+	p.doubt = p.doubt || doubt || p.active > 1 // a wrapper that sends two at once
+	return true
+}
+
+func (p *proof) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.active--
 }
 
 // gotConn notes the connection a request is about to be written to, and what had
@@ -278,11 +320,16 @@ func (p *proof) gotConn(info httptrace.GotConnInfo) {
 		p.doubt = true // the transport goes on to another connection
 	}
 	conn := info.Conn
-	if t, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		if h2, ok := conn.(*tls.Conn); ok && h2.ConnectionState().NegotiatedProtocol == "h2" {
+	for {
+		if c, ok := conn.(*tls.Conn); ok && c.ConnectionState().NegotiatedProtocol == "h2" {
 			p.doubt = true // shared with other requests
+			return
 		}
-		conn = t.NetConn()
+		below, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
+		conn = below.NetConn() // TLS within TLS is an https proxy
 	}
 	counting, ok := conn.(*countingConn)
 	if !ok {
@@ -292,30 +339,45 @@ func (p *proof) gotConn(info httptrace.GotConnInfo) {
 	p.conn, p.before = counting, counting.writes()
 }
 
-// unsent reports whether it is certain that no byte of the attempt left. It must
-// only be asked once the attempt has failed: it seals the connection.
+// unsent reports whether it is certain that no byte of the attempt left, nor will.
+// It must only be asked once the attempt has failed: it seals the connection.
 func (p *proof) unsent() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.trips == 0 || p.doubt {
+	p.over = true
+	if !p.begun || p.active > 0 || p.doubt {
 		return false
 	}
-	return p.conn == nil || p.conn.seal() == p.before
+	return p.conn == nil || p.conn.sealAt(p.before)
 }
 
 // provingTransport stands below every wrapper and feeds the attempt's proof.
-type provingTransport struct{ base *http.Transport }
+type provingTransport struct {
+	base  *http.Transport
+	doubt bool // connections may be shared and do not show it: HTTP/2 without TLS
+}
+
+func newProvingTransport(base *http.Transport) *provingTransport {
+	return &provingTransport{base, base.Protocols != nil && base.Protocols.UnencryptedHTTP2()}
+}
 
 // RoundTrip implements http.RoundTripper.
 func (t *provingTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	p, _ := req.Context().Value(proofKey{}).(*proof)
-	if p == nil {
-		return t.base.RoundTrip(req)
+	ctx := req.Context()
+	p, _ := ctx.Value(proofKey{}).(*proof)
+	if p != nil {
+		if !p.begin(t.doubt) {
+			if req.Body != nil {
+				req.Body.Close()
+			}
+			return nil, errSealed
+		}
+		defer p.end()
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: p.gotConn})
 	}
-	p.mu.Lock()
-	p.trips++
-	p.mu.Unlock()
-	return t.base.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), &p.trace)))
+	req = req.WithContext(ctx)
+	req.GetBody = nil // a wrapper may have set it, and net/http would send the body again
+	return t.base.RoundTrip(req)
 }
 
 // reply is an answer that was read whole.
@@ -331,11 +393,14 @@ func (c *core) attempt(ctx context.Context, call *request, bearer string) (rep r
 	if ctx.Err() != nil {
 		return reply{}, true, ctx.Err()
 	}
+	if c.closed.Load() {
+		return reply{}, true, ErrClosed
+	}
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	defer context.AfterFunc(c.life, cancel)() // Close ends what is under way
-	p := newProof()
+	p := &proof{}
 	req, err := call.build(provable{ctx, p}, bearer, c.userAgent)
 	if err != nil {
 		return reply{}, true, err

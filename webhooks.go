@@ -4,7 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"strings"
+	"net/http"
+	"slices"
 
 	"github.com/kopokopo-go/kopokopo/internal/signature"
 )
@@ -26,6 +27,12 @@ const (
 	TopicCustomerCreated             = "customer_created"
 	TopicSettlementTransferCompleted = "settlement_transfer_completed"
 )
+
+// knownTopics are those whose payload this package knows.
+var knownTopics = []string{
+	TopicBuygoodsReceived, TopicBuygoodsReversed, TopicB2BReceived, TopicB2BReversed, TopicM2MReceived,
+	TopicCardReceived, TopicCardVoided, TopicCardReversed, TopicCustomerCreated, TopicSettlementTransferCompleted,
+}
 
 // The scopes of a subscription and of polling.
 const (
@@ -72,30 +79,57 @@ var errNoKey = errors.New("kopokopo: webhook: no key to verify with")
 // The error is [ErrNoSignature] for an empty signature and [ErrBadSignature] for a
 // wrong one. No key, or an empty one, is an error of its own and never verifies.
 func VerifySignature(body []byte, sig string, keys ...string) error {
-	if len(keys) == 0 {
-		return errNoKey
+	_, err := matchSignature(body, sig, keys)
+	return err
+}
+
+// VerifyRequest checks the signature of a request whose body was read before, as
+// [VerifySignature] does. A request with several signature headers is
+// [ErrBadSignature]: which of them counts would be a matter of opinion.
+func VerifyRequest(r *http.Request, body []byte, keys ...string) error {
+	_, err := matchRequest(r, body, keys...)
+	return err
+}
+
+// matchRequest returns the index of the key that signed a request.
+func matchRequest(r *http.Request, body []byte, keys ...string) (int, error) {
+	values := r.Header.Values(SignatureHeader)
+	switch len(values) {
+	case 0:
+		return matchSignature(body, "", keys)
+	case 1:
+		return matchSignature(body, values[0], keys)
 	}
-	for _, key := range keys {
-		if key == "" {
-			return errNoKey
-		}
+	return -1, ErrBadSignature
+}
+
+// matchSignature returns the index of the key that signed a body.
+func matchSignature(body []byte, sig string, keys []string) (int, error) {
+	if len(keys) == 0 || slices.Contains(keys, "") {
+		return -1, errNoKey
 	}
 	if sig == "" {
-		return ErrNoSignature
+		return -1, ErrNoSignature
 	}
-	mac, ok := decodeSignature(sig)
-	if !ok || signature.Match(sha256.New, mac, body, keys...) < 0 {
-		return ErrBadSignature
+	var mac [sha256.Size]byte
+	if !decodeSignature(mac[:], sig) {
+		return -1, ErrBadSignature
 	}
-	return nil
+	index := signature.Match(sha256.New, mac[:], body, keys...)
+	if index < 0 {
+		return -1, ErrBadSignature
+	}
+	return index, nil
 }
 
 // decodeSignature takes exactly 64 hex digits, in either case. White space around
 // them is gone by the time a header reaches a program.
-func decodeSignature(sig string) ([]byte, bool) {
-	if len(sig) != hex.EncodedLen(sha256.Size) {
-		return nil, false
+func decodeSignature(mac []byte, sig string) bool {
+	var digits [2 * sha256.Size]byte
+	if len(sig) != len(digits) {
+		return false
 	}
-	mac, err := hex.DecodeString(strings.ToLower(sig))
-	return mac, err == nil
+	copy(digits[:], sig)
+	_, err := hex.Decode(mac, digits[:])
+	return err == nil
 }

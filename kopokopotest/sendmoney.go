@@ -21,7 +21,7 @@ const (
 var walletPhone = regexp.MustCompile(`^254[0-9]{9}$`)
 
 // destinationFields has the required fields of each type of destination besides
-// the amount; the last but one of two numbers, or the only one, names who is paid.
+// the amount; the first is the number that says who is paid.
 var destinationFields = map[string][]string{
 	"mobile_wallet":         {"phone_number", "network", "description"},
 	"bank_account":          {"account_number", "account_name", "bank_branch_ref", "description"},

@@ -142,7 +142,6 @@ func metadataRule(req object) string {
 
 var (
 	tillFormat  = regexp.MustCompile(`^[Kk]?[0-9]{1,10}$`)
-	digits      = regexp.MustCompile(`^[0-9]+$`)
 	phoneFormat = regexp.MustCompile(`^(\+?254|0)[0-9]{9}$`)
 	moneyFormat = regexp.MustCompile(`^[0-9]{1,12}(\.([0-9]{1,2})0*)?$`)
 )

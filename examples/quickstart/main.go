@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -23,12 +24,11 @@ import (
 func main() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	var err error
-	if os.Getenv("KOPOKOPO_CLIENT_ID") == "" && os.Getenv("KOPOKOPO_BASE_URL") == "" {
-		err = embedded(ctx)
-	} else {
-		err = real(ctx)
+	run := embedded
+	if asksForReal() {
+		run = real
 	}
+	err := run(ctx)
 	var missing missingError
 	switch {
 	case errors.As(err, &missing):
@@ -48,8 +48,11 @@ func embedded(ctx context.Context) error {
 	cfg := k2.Config()
 
 	// The merchant's own little server: K2 posts events and results to it.
-	results := make(chan []byte, 10)
-	shop := httptest.NewServer(receiver(cfg.Credentials.APIKey, results))
+	events, results := make(chan []byte, 10), make(chan []byte, 10)
+	mux := http.NewServeMux()
+	mux.Handle("POST /webhooks", receiver(cfg.Credentials.APIKey, events))
+	mux.Handle("POST /result", receiver(cfg.Credentials.APIKey, results))
+	shop := httptest.NewServer(mux)
 	defer shop.Close()
 
 	sdk := kopokopo.NewSDK(cfg)
@@ -76,20 +79,18 @@ func embedded(ctx context.Context) error {
 	}
 	fmt.Println("4. Asked the customer for KES 100: incoming payment", id)
 
-	// The result and the webhook come in any order.
-	for paid := false; !paid; {
-		select {
-		case body := <-results:
-			if got, err := sdk.ProcessIncommingMpesaPayment(string(body)); got == id {
-				if err != nil {
-					return err
-				}
-				paid = true
-				fmt.Println("   ... that was the result of", got, ": paid")
-			}
-		case <-ctx.Done():
-			return fmt.Errorf("no callback: %w", ctx.Err())
+	select {
+	case body := <-results:
+		got, err := sdk.ProcessIncommingMpesaPayment(string(body))
+		if err != nil {
+			return err
 		}
+		if got != id {
+			return fmt.Errorf("the result is of %s, not of %s", got, id)
+		}
+		fmt.Println("5. K2 posted the result, signature verified: the customer has paid")
+	case <-ctx.Done():
+		return fmt.Errorf("no callback: %w", ctx.Err())
 	}
 
 	payment, err := sdk.QueryIncommingMpesaPayment(token.AccessToken, id)
@@ -98,11 +99,22 @@ func embedded(ctx context.Context) error {
 	}
 	fmt.Printf("6. Status %s: KES %.2f, M-PESA receipt %s\n",
 		payment.Attributes.Status, payment.Attributes.Resource.Amount, payment.Attributes.Resource.Reference)
+
+	select {
+	case body := <-events:
+		var event kopokopo.BuyGoodsTrans
+		if err := json.Unmarshal(body, &event); err != nil {
+			return err
+		}
+		fmt.Println("7. The subscribed webhook came too:", event.Topic, "with the same receipt", event.Event.Resource.Reference)
+	case <-ctx.Done():
+		return fmt.Errorf("no webhook: %w", ctx.Err())
+	}
 	return nil
 }
 
 // receiver takes what K2 posts, and keeps it only if K2 has signed it.
-func receiver(apiKey string, results chan<- []byte) http.Handler {
+func receiver(apiKey string, kept chan<- []byte) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
 		if err != nil {
@@ -114,8 +126,7 @@ func receiver(apiKey string, results chan<- []byte) http.Handler {
 			http.Error(w, "not from Kopo Kopo", http.StatusUnauthorized)
 			return
 		}
-		fmt.Printf("5. K2 posted %d bytes to %s, signature verified\n", len(body), r.URL.Path)
-		results <- body
+		kept <- body
 	})
 }
 

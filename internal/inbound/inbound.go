@@ -12,6 +12,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -175,12 +176,12 @@ func (e *Engine[T]) bury(ctx context.Context, body []byte, cause error) reply {
 		defer cancel()
 		kept = e.guarded(func() error { return e.DeadLetter(ctx, body) })
 	}
-	attrs := []slog.Attr{slog.String("cause", e.Mask(cause.Error())), slog.Int("bytes", len(body))}
+	attrs := []slog.Attr{slog.String("cause", e.text(cause)), slog.Int("bytes", len(body))}
 	if kept == nil {
 		e.Logger.LogAttrs(ctx, slog.LevelWarn, e.Name+": unreadable delivery kept as a dead letter", attrs...)
 		return reply{status: http.StatusOK}
 	}
-	attrs = append(attrs, slog.String("error", e.Mask(kept.Error())))
+	attrs = append(attrs, slog.String("error", e.text(kept)))
 	e.Logger.LogAttrs(ctx, slog.LevelError, e.Name+": unreadable delivery refused", attrs...)
 	return reply{status: http.StatusUnprocessableEntity}
 }
@@ -189,11 +190,22 @@ func (e *Engine[T]) bury(ctx context.Context, body []byte, cause error) reply {
 func (e *Engine[T]) log(ctx context.Context, level slog.Level, message, key string, err error) {
 	attrs := []slog.Attr{slog.String("key", key)}
 	if err != nil {
-		attrs = append(attrs, slog.String("error", e.Mask(err.Error())))
+		attrs = append(attrs, slog.String("error", e.text(err)))
 	}
 	var p *panicError
 	if errors.As(err, &p) {
 		attrs = append(attrs, slog.String("stack", string(p.stack)))
 	}
 	e.Logger.LogAttrs(ctx, level, e.Name+": "+message, attrs...)
+}
+
+// text returns an error's text as it may be logged. An error of the caller's can
+// panic over its own text: a nil pointer in the interface does.
+func (e *Engine[T]) text(err error) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = fmt.Sprintf("error of type %T", err)
+		}
+	}()
+	return e.Mask(err.Error())
 }

@@ -8,18 +8,15 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
-	"time"
 )
 
 // deliver claims an event and has the work done, or finds that it is done.
 func (e *Engine[T]) deliver(ctx context.Context, event Event[T], digest [32]byte) reply {
-	ack := time.NewTimer(e.AckTimeout)
-	defer ack.Stop()
-	claimCtx, cancel := context.WithTimeout(ctx, e.AckTimeout)
+	patience, cancel := context.WithTimeout(ctx, e.AckTimeout) // the sender's
 	defer cancel()
 	var h held
 	err := e.guarded(func() (err error) {
-		h, err = e.Store.claim(claimCtx, event.Key, digest, e.WorkTimeout+leaseMargin)
+		h, err = e.Store.claim(patience, event.Key, digest, e.WorkTimeout+leaseMargin)
 		return err
 	})
 	if err != nil {
@@ -38,7 +35,7 @@ func (e *Engine[T]) deliver(ctx context.Context, event Event[T], digest [32]byte
 	select {
 	case rep := <-answer:
 		return rep
-	case <-ack.C:
+	case <-patience.Done():
 		e.log(ctx, slog.LevelWarn, "the function takes longer than the acknowledgement deadline; it goes on, and the sender is asked to deliver again", event.Key, nil)
 		return reply{status: http.StatusServiceUnavailable, retryAfter: e.AckTimeout}
 	}
@@ -54,7 +51,10 @@ func (e *Engine[T]) work(ctx context.Context, event Event[T], h held, answer cha
 	defer e.jobs.end()
 	defer func() { answer <- rep }()
 	err := errExited
-	defer func() { rep = e.settle(ctx, event.Key, h, err) }()
+	defer func() {
+		// The logger is the caller's too, and nothing of theirs may end the process.
+		_ = e.guarded(func() error { rep = e.settle(ctx, event.Key, h, err); return nil })
+	}()
 	bounded, cancel := context.WithTimeout(ctx, e.WorkTimeout)
 	defer cancel()
 	err = e.guarded(func() error { return e.Call(bounded, event.Value, h.Standing) })
@@ -67,21 +67,19 @@ func (e *Engine[T]) settle(ctx context.Context, key string, h held, failure erro
 	if failure == nil {
 		return e.commit(ctx, key, h)
 	}
-	rep := reply{status: http.StatusInternalServerError}
-	var later *laterError
-	switch {
-	case errors.Is(failure, http.ErrAbortHandler):
-		rep.abort = true
-	case errors.As(failure, &later):
-		rep = reply{status: http.StatusServiceUnavailable, retryAfter: busyRetry}
-		e.log(ctx, slog.LevelWarn, "delivery put off", key, failure)
-	default:
-		e.log(ctx, slog.LevelError, "delivery failed", key, failure)
-	}
 	if err := e.guarded(func() error { return h.release(ctx) }); err != nil {
 		e.log(ctx, slog.LevelError, "delivery store failed on release; the claim is held until its lease ends", key, err)
 	}
-	return rep
+	var later *laterError
+	switch {
+	case errors.Is(failure, http.ErrAbortHandler):
+		return reply{abort: true}
+	case errors.As(failure, &later):
+		e.log(ctx, slog.LevelWarn, "delivery put off", key, failure)
+		return reply{status: http.StatusServiceUnavailable, retryAfter: busyRetry}
+	}
+	e.log(ctx, slog.LevelError, "delivery failed", key, failure)
+	return reply{status: http.StatusInternalServerError}
 }
 
 // commit records that the work is done. If it cannot, the sender must deliver

@@ -1,0 +1,484 @@
+package kopokopo_test
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kopokopo-go/kopokopo"
+)
+
+// N21 to N30: connections that end, answers that come early, late or too often, and
+// callers that leave.
+
+// closingIdle serves requests and closes the connection when none came for a while.
+func closingIdle(after time.Duration) step {
+	return func(p *peer) error {
+		for {
+			if err := readWhole(p); err != nil {
+				return err
+			}
+			if err := good(p); err != nil {
+				return err
+			}
+			_ = p.SetReadDeadline(time.Now().Add(after))
+		}
+	}
+}
+
+func TestFault_N21_ConnectionsThatEnd(t *testing.T) {
+	closeAlways := func(p *peer) error {
+		if err := readWhole(p); err != nil {
+			return err
+		}
+		return send(strings.Replace(goodAnswer(p.last), "\r\n", "\r\nConnection: close\r\n", 1))(p)
+	}
+	scripts := map[string][]step{
+		"idle for 10 ms":             {closingIdle(10 * time.Millisecond)},
+		"Connection: close":          {closeAlways},
+		"one request per connection": {readWhole, good, fin},
+		"fin before the request":     {readWhole, good, pause(10 * time.Millisecond), fin},
+	}
+	for name, script := range scripts {
+		for _, overTLS := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/TLS=%v", name, overTLS), func(t *testing.T) {
+				fault(t, everyone, []string{callers}, func(e *env) {
+					calls := 1000
+					e.w.script = always(script...)
+					if overTLS {
+						calls = 150 // handshakes take long, on this side of the bubble
+						e.overTLS(newTestCA().pool())
+						server := &tls.Config{Certificates: []tls.Certificate{newTestCA().issue(e.T, tlsHost, farAhead)}}
+						e.w.script = always(append([]step{secure(server)}, script...)...)
+					}
+					doubtful := e.oneAfterAnother(calls)
+					e.Logf("class %s: %d of %d calls ended in ErrOutcomeUnknown", e.col.class, doubtful, calls)
+					switch e.col.class {
+					case "M":
+						assert.Zero(e.T, doubtful)
+						assert.Equal(e.T, calls, e.w.count(e.col.method, e.col.path))
+					case "R":
+						assert.Zero(e.T, doubtful, "no visible error")
+					default:
+						assert.LessOrEqual(e.T, e.w.count(e.col.method, e.col.path), calls, "no call twice")
+						assert.LessOrEqual(e.T, doubtful, calls/100)
+					}
+				})
+			})
+		}
+	}
+}
+
+// oneAfterAnother makes n calls, each when the last connection is about to end, and
+// returns how many ended in doubt. No call may have arrived twice, and none that did
+// not succeed may be said to be anything but in doubt.
+func (e *env) oneAfterAnother(n int) (doubtful int) {
+	e.Helper()
+	for i := range n {
+		before := e.w.count(e.col.method, e.col.path)
+		err := e.call(e.Context())
+		arrived := e.w.count(e.col.method, e.col.path) - before
+		if e.col.create {
+			require.LessOrEqual(e.T, arrived, 1)
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, kopokopo.ErrOutcomeUnknown) || !e.col.create:
+			doubtful++
+		default:
+			require.NoError(e.T, err)
+		}
+		time.Sleep(10*time.Millisecond - time.Duration(i%3)) // now before the end, now with it
+	}
+	return doubtful
+}
+
+// On a real network the end of a connection and the next request do race.
+func TestFault_N21_ConnectionsThatEnd_TCP(t *testing.T) {
+	for _, class := range strings.Split(everyone, "") {
+		t.Run(class, func(t *testing.T) {
+			e := newEnv(t, class, ours)
+			w := &wire{script: always(closingIdle(time.Millisecond))}
+			e.w = w
+			e.cfg.BaseURL = w.listen(t)
+			client, err := kopokopo.New(e.cfg)
+			require.NoError(t, err)
+			defer client.Close()
+			doubtful := 0
+			const calls = 500
+			for range calls {
+				before := w.count(e.col.method, e.col.path)
+				err := e.col.call(t.Context(), client)
+				arrived := w.count(e.col.method, e.col.path) - before
+				switch {
+				case errors.Is(err, kopokopo.ErrOutcomeUnknown):
+					doubtful++
+				default:
+					require.NoError(t, err)
+					if e.col.create {
+						require.Equal(t, 1, arrived)
+					}
+				}
+				if e.col.create {
+					require.LessOrEqual(t, arrived, 1)
+				}
+				for end := time.Now().Add(time.Millisecond - 50*time.Microsecond); time.Now().Before(end); { //nolint:revive // a spin as long as the server's patience
+				}
+			}
+			t.Logf("class %s: %d of %d calls ended in ErrOutcomeUnknown", class, doubtful, calls)
+			if class == "M" {
+				require.Zero(t, doubtful)
+				require.Equal(t, calls, w.count(e.col.method, e.col.path))
+			}
+		})
+	}
+}
+
+func TestFault_N22_SurplusAnswers(t *testing.T) {
+	log.SetOutput(io.Discard) // net/http reports what nobody asked for
+	defer log.SetOutput(os.Stderr)
+	// Each answer is followed by one more, which would be taken for the next request's.
+	w := &wire{script: always(serveAll)}
+	w.serve = func(_ *peer, req wireRequest) (string, []string) {
+		if req.Method != http.MethodPost {
+			return goodAnswer(req) + answer(200, `{"data":{"id":"foreign","type":"incoming_payment","attributes":{}}}`), nil
+		}
+		var body struct {
+			Metadata struct{ Reference string }
+		}
+		_ = json.Unmarshal(req.Body, &body)
+		return answer(201, "", "Location: "+req.Path+"/"+body.Metadata.Reference) + answer(201, "", "Location: "+req.Path+"/foreign"), nil
+	}
+	client, err := kopokopo.New(kopokopo.Config{BaseURL: w.listen(t), TokenSource: fixedToken})
+	require.NoError(t, err)
+	defer client.Close()
+	t.Run("M", func(t *testing.T) {
+		const calls = 2000
+		payment := validPayment()
+		for i := range calls {
+			reference := fmt.Sprintf("payment-%d", i)
+			payment.Metadata = map[string]any{"reference": reference}
+			ref, err := client.V1.Payments.Create(t.Context(), payment)
+			require.NoError(t, err)
+			require.Equal(t, reference, ref.ID, "a foreign Location")
+		}
+		require.Equal(t, calls, w.count(http.MethodPost, "/api/v1/payments"))
+	})
+	t.Run("R", func(t *testing.T) {
+		for i := range 200 {
+			id := fmt.Sprintf("payment-%d", i)
+			doc, err := client.IncomingPayments.Get(t.Context(), id)
+			if err != nil {
+				require.ErrorIs(t, err, kopokopo.ErrResponse)
+				continue
+			}
+			require.Equal(t, id, doc.ID, "a foreign document")
+		}
+	})
+}
+
+func TestFault_N23_EarlyRefusalOfALongRequest(t *testing.T) {
+	long := strings.Repeat("x", 8<<20)
+	payment := validPayment()
+	payment.Metadata = map[string]any{"notes": long}
+	push := validSTK()
+	push.Metadata = map[string]any{"notes": long}
+	for _, status := range []int{413, 401} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			fault(t, "MC", allWays, func(e *env) {
+				e.col.call = func(ctx context.Context, c *kopokopo.Client) error {
+					var err error
+					if e.col.class == "M" {
+						_, err = c.V1.Payments.Create(ctx, payment)
+					} else {
+						_, err = c.IncomingPayments.Create(ctx, push)
+					}
+					return err
+				}
+				e.w.script = always(readSome(100<<10), send(answer(status, "", "Connection: close")), pause(time.Second), fin)
+				attempts := 1
+				if status == 401 {
+					attempts = 2 // once more, with another token
+				}
+				e.expect(e.call(e.Context()), map[string]want{"*": {attempts: attempts, outcome: kopokopo.ErrRefused}})
+			})
+		})
+	}
+}
+
+func TestFault_N24_NoDescriptorOrPort(t *testing.T) {
+	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.EADDRNOTAVAIL} {
+		t.Run(errno.Error(), func(t *testing.T) {
+			fault(t, everyone, allWays[:3], func(e *env) {
+				e.w.onDial = failDial(&net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("socket", errno)})
+				var err error
+				took := elapsed(func() { err = e.call(e.Context()) })
+				e.expect(err, map[string]want{"*": endsNotSent(3, errno), "R": endsFailing(0, 3, errno)})
+				assert.LessOrEqual(e.T, took, 750*time.Millisecond)
+			})
+		})
+	}
+}
+
+func TestFault_N25_SwitchingProtocolsAndStrayContinue(t *testing.T) {
+	t.Run("101", func(t *testing.T) {
+		fault(t, everyone, allWays, func(e *env) {
+			e.w.script = always(readWhole, send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"), hang)
+			took := elapsed(func() {
+				e.expect(e.call(e.Context()), map[string]want{"*": endsUnknown(1), "R": endsFailing(1, 1)})
+			})
+			assert.Zero(e.T, took, "what follows is not waited for")
+		})
+	})
+	t.Run("100 before the answer", func(t *testing.T) {
+		fault(t, everyone, allWays, func(e *env) {
+			e.w.script = always(readWhole, send("HTTP/1.1 100 Continue\r\n\r\n"), good, hang)
+			e.expect(e.call(e.Context()), map[string]want{"*": endsWell(1, 1)})
+		})
+	})
+	t.Run("100 and nothing", func(t *testing.T) {
+		fault(t, everyone, allWays, func(e *env) {
+			e.w.script = always(readWhole, send("HTTP/1.1 100 Continue\r\n\r\n"), fin)
+			err := e.call(e.Context())
+			e.expect(err, map[string]want{"*": endsUnknown(1), "R": endsFailing(e.w.count(e.col.method, e.col.path), e.log.attempts(e.col.template, e.col.method))})
+		})
+	})
+}
+
+func TestFault_N26_ContextCancelled(t *testing.T) {
+	cases := map[string]func(e *env, cancel context.CancelFunc) (context.Context, map[string]want){
+		"before the dial": func(e *env, cancel context.CancelFunc) (context.Context, map[string]want) {
+			cancel()
+			return nil, map[string]want{"*": endsNotSent(1, context.Canceled), "R": endsFailing(0, 1, context.Canceled)}
+		},
+		"during the dial": func(e *env, cancel context.CancelFunc) (context.Context, map[string]want) {
+			e.w.onDial = func(ctx context.Context, _ int) error { cancel(); <-ctx.Done(); return ctx.Err() }
+			return nil, map[string]want{"*": endsNotSent(1, context.Canceled), "R": endsFailing(0, 1, context.Canceled),
+				"M/foreign": endsUnknown(0, context.Canceled), "C/foreign": endsUnknown(0, context.Canceled), "S/foreign": endsUnknown(0, context.Canceled)}
+		},
+		"after the write": func(e *env, cancel context.CancelFunc) (context.Context, map[string]want) {
+			e.w.script = always(readWhole, func(*peer) error { cancel(); return nil }, hang)
+			return nil, map[string]want{"*": endsUnknown(1, context.Canceled), "R": endsFailing(1, 1, context.Canceled)}
+		},
+		"during the body": func(e *env, cancel context.CancelFunc) (context.Context, map[string]want) {
+			status := "200 OK"
+			if e.col.create {
+				status = "201 Created"
+			}
+			e.w.script = always(readWhole, send("HTTP/1.1 "+status+"\r\nLocation: "+e.col.path+"/"+testID+"\r\nContent-Length: 100\r\n\r\nhalf"),
+				func(*peer) error { synctest.Wait(); cancel(); return nil }, hang)
+			return nil, map[string]want{"*": endsWell(1, 1), "R": endsFailing(1, 1, context.Canceled)}
+		},
+		"during the backoff": func(e *env, cancel context.CancelFunc) (context.Context, map[string]want) {
+			e.w.script = always(readWhole, send(answer(429, `{"error_message":"slow down"}`, "Retry-After: 30")),
+				pause(time.Second), func(*peer) error { cancel(); return nil }, hang)
+			return nil, map[string]want{"*": endsRefused(1, context.Canceled), "R": endsFailing(1, 1, context.Canceled)}
+		},
+	}
+	for name, arrange := range cases {
+		t.Run(name, func(t *testing.T) {
+			fault(t, everyone, allWays, func(e *env) {
+				ctx, cancel := context.WithCancel(e.Context())
+				defer cancel()
+				_, wants := arrange(e, cancel)
+				var err error
+				took := elapsed(func() { err = e.call(ctx) })
+				e.expect(err, wants)
+				assert.LessOrEqual(e.T, took, time.Second, "at once")
+			})
+		})
+	}
+}
+
+// The context's own error shows, whatever cause the caller has given it.
+func TestFault_N26_ContextCauses(t *testing.T) {
+	reason := errors.New("the shop is closing")
+	t.Run("cancelled", func(t *testing.T) {
+		fault(t, everyone, allWays, func(e *env) {
+			ctx, cancel := context.WithCancelCause(e.Context())
+			e.w.script = always(readWhole, func(*peer) error { cancel(reason); return nil }, hang)
+			e.expect(e.call(ctx), map[string]want{"*": endsUnknown(1, context.Canceled, reason), "R": endsFailing(1, 1, context.Canceled, reason)})
+		})
+	})
+	t.Run("timed out", func(t *testing.T) {
+		fault(t, everyone, allWays, func(e *env) {
+			ctx, cancel := context.WithTimeoutCause(e.Context(), time.Second, reason)
+			defer cancel()
+			e.w.script = always(readWhole, hang)
+			e.expect(e.call(ctx), map[string]want{"*": endsUnknown(1, context.DeadlineExceeded, reason), "R": endsFailing(1, 1, context.DeadlineExceeded, reason)})
+		})
+	})
+	t.Run("while a connection was had", func(t *testing.T) {
+		fault(t, everyone, allWays[:3], func(e *env) {
+			ctx, cancel := context.WithCancelCause(e.Context())
+			e.w.script = always(hang)
+			e.w.onConn = func(_ int, c net.Conn) net.Conn { return &stuckWrites{Conn: c} }
+			ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { cancel(reason) }})
+			e.expect(e.call(ctx), map[string]want{"*": endsNotSent(1, context.Canceled), "R": endsFailing(0, 1, context.Canceled)})
+		})
+	})
+}
+
+// stuckWrites takes no byte until it is closed.
+type stuckWrites struct {
+	net.Conn
+	once sync.Once
+	done chan struct{}
+}
+
+func (c *stuckWrites) init() { c.once.Do(func() { c.done = make(chan struct{}) }) }
+
+func (c *stuckWrites) Write([]byte) (int, error) {
+	c.init()
+	<-c.done
+	return 0, net.ErrClosed
+}
+
+func (c *stuckWrites) Close() error {
+	c.init()
+	select {
+	case <-c.done:
+	default:
+		close(c.done)
+	}
+	return c.Conn.Close()
+}
+
+func TestFault_N27_DeadlineShorterThanTheBackoff(t *testing.T) {
+	fault(t, everyone, allWays, func(e *env) {
+		e.w.script = always(readWhole, send(answer(429, "", "Retry-After: 20")), hang)
+		ctx, cancel := context.WithTimeout(e.Context(), 10*time.Second)
+		defer cancel()
+		var err error
+		took := elapsed(func() { err = e.call(ctx) })
+		e.expect(err, map[string]want{"*": endsRefused(1, context.DeadlineExceeded), "R": endsFailing(1, 1, context.DeadlineExceeded)})
+		assert.Zero(e.T, took, "no sleep in vain")
+		var answered *kopokopo.APIError
+		require.ErrorAs(e.T, err, &answered)
+		assert.Equal(e.T, 20*time.Second, answered.RetryAfter)
+	})
+	t.Run("longer than a call should wait", func(t *testing.T) {
+		fault(t, everyone, ourWay, func(e *env) {
+			e.w.script = always(readWhole, send(answer(429, "", "Retry-After: 61")), hang)
+			var err error
+			took := elapsed(func() { err = e.call(e.Context()) })
+			e.expect(err, map[string]want{"*": endsRefused(1), "R": endsFailing(1, 1)})
+			assert.Zero(e.T, took)
+			var answered *kopokopo.APIError
+			require.ErrorAs(e.T, err, &answered)
+			assert.Equal(e.T, 61*time.Second, answered.RetryAfter)
+		})
+	})
+}
+
+func TestFault_N28_ConnectionDiesAfterTheHeader(t *testing.T) {
+	for name, end := range map[string]step{"FIN": fin, "RST": rst} {
+		t.Run(name, func(t *testing.T) {
+			fault(t, everyone, allWays, func(e *env) {
+				e.w.script = always(readWhole, send("HTTP/1.1 201 Created\r\nLocation: "+e.col.path+"/"+testID+"\r\nContent-Length: 100\r\n\r\nhalf"), end)
+				e.expect(e.call(e.Context()), map[string]want{"*": endsWell(1, 1), "R": endsFailing(3, 3, kopokopo.ErrResponse)})
+			})
+		})
+	}
+}
+
+func TestFault_N29_CloseWithRequestsInFlight(t *testing.T) {
+	fault(t, everyone, allWays, func(e *env) {
+		const calls = 20
+		e.w.script = always(readWhole, hang)
+		e.start()
+		errs := make([]error, calls)
+		var wg sync.WaitGroup
+		for i := range calls {
+			wg.Go(func() { errs[i] = e.call(e.Context()) })
+		}
+		synctest.Wait()
+		require.NoError(e.T, e.client.Close())
+		took := elapsed(wg.Wait)
+		assert.Zero(e.T, took, "at once")
+		assert.Equal(e.T, calls, e.w.count(e.col.method, e.col.path))
+		for _, err := range errs {
+			require.ErrorIs(e.T, err, kopokopo.ErrClosed)
+			if e.col.create {
+				require.Equal(e.T, []error{kopokopo.ErrOutcomeUnknown}, outcomes(err))
+			}
+		}
+		err := e.call(e.Context())
+		require.ErrorIs(e.T, err, kopokopo.ErrClosed)
+		assert.Equal(e.T, e.col.create, errors.Is(err, kopokopo.ErrNotSent))
+	})
+	t.Run("while they wait to try again", func(t *testing.T) {
+		fault(t, everyone, allWays, func(e *env) {
+			e.w.script = always(readWhole, send(answer(429, "", "Retry-After: 30")), hang)
+			e.start()
+			var err error
+			var wg sync.WaitGroup
+			wg.Go(func() { err = e.call(e.Context()) })
+			synctest.Wait()
+			require.NoError(e.T, e.client.Close())
+			assert.Zero(e.T, elapsed(wg.Wait))
+			e.expect(err, map[string]want{"*": endsRefused(1, kopokopo.ErrClosed), "R": endsFailing(1, 1, kopokopo.ErrClosed)})
+		})
+	})
+	t.Run("while they dial", func(t *testing.T) {
+		fault(t, everyone, allWays[:3], func(e *env) {
+			e.w.onDial = func(ctx context.Context, _ int) error { <-ctx.Done(); return ctx.Err() }
+			e.start()
+			var err error
+			var wg sync.WaitGroup
+			wg.Go(func() { err = e.call(e.Context()) })
+			synctest.Wait()
+			require.NoError(e.T, e.client.Close())
+			assert.Zero(e.T, elapsed(wg.Wait))
+			e.expect(err, map[string]want{"*": endsNotSent(1, kopokopo.ErrClosed), "R": endsFailing(0, 1, kopokopo.ErrClosed)})
+		})
+	})
+}
+
+func TestFault_N30_SlowReader(t *testing.T) {
+	payment := validPayment()
+	payment.Metadata = map[string]any{"notes": strings.Repeat("x", 64<<10)}
+	slow := func(p *peer) error {
+		b := make([]byte, 1)
+		for {
+			if _, err := p.Conn.Read(b); err != nil {
+				return err
+			}
+			time.Sleep(time.Second)
+		}
+	}
+	fault(t, "M", allWays, func(e *env) {
+		e.cfg.Timeout = 5 * time.Second
+		e.col.call = func(ctx context.Context, c *kopokopo.Client) error {
+			_, err := c.V1.Payments.Create(ctx, payment)
+			return err
+		}
+		e.w.script = always(slow)
+		var err error
+		took := elapsed(func() { err = e.call(e.Context()) })
+		e.expect(err, map[string]want{"*": endsUnknown(0, context.DeadlineExceeded)})
+		assert.Equal(e.T, 5*time.Second, took)
+	})
+	fault(t, "R", allWays, func(e *env) {
+		e.cfg.Timeout = 5 * time.Second
+		e.w.script = always(slow)
+		e.expect(e.call(e.Context()), map[string]want{"*": endsFailing(0, 3, context.DeadlineExceeded)})
+	})
+}

@@ -1,0 +1,59 @@
+package kopokopo
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+var idGrammar = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+
+// FuzzLocationID: what a Location is reduced to is nothing, or an id in the grammar
+// that is the last segment of the Location's path.
+func FuzzLocationID(f *testing.F) {
+	const collection = "/api/v1/incoming_payments"
+	for _, seed := range []string{
+		"https://sandbox.kopokopo.com/api/v1/incoming_payments/0dad3e3f-a83e-4ed2-afa6-2e76a3df3a03", "http://localhost:3000/x/abc/", "abc", "",
+		"/api/v1/incoming_payments", "https://k2.example/api/v1/incoming_payments/..", "https://k2.example/a%2Fb", "https://k2.example/%61", "//a", "a?b=/c", "a#/c",
+		"https://k2.example/x/a;b", "mailto:abc", "http:abc", "///", "./abc", "abc/.", "https://k2.example/x/abc//", "\x00", "https://[::1]/abc",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, location string) {
+		id := locationID(location, collection)
+		if id == "" {
+			return
+		}
+		if !idGrammar.MatchString(id) || !isID(id) {
+			t.Fatalf("%q gave %q", location, id)
+		}
+		if id == "incoming_payments" || id == "api" || id == "v1" {
+			t.Fatalf("%q is the collection", location)
+		}
+		rest, _, _ := strings.Cut(strings.TrimSpace(location), "#")
+		rest, _, _ = strings.Cut(rest, "?")
+		if plain, err := url.PathUnescape(rest); err == nil {
+			rest = plain // an escaped letter is that letter
+		}
+		rest = strings.TrimRight(rest, "/")
+		if last := rest[strings.LastIndexByte(rest, '/')+1:]; last != id {
+			t.Fatalf("%q is not the last segment of %q", id, location)
+		}
+	})
+}
+
+// FuzzRetryAfter: a wait that an answer asks for is between nothing and the bound.
+func FuzzRetryAfter(f *testing.F) {
+	for _, seed := range []string{"", "0", "7", "-1", "99999999999999999999", "1.5", "Wed, 21 Oct 2015 07:28:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", " 7 "} {
+		f.Add(seed, int64(1445412480))
+	}
+	f.Fuzz(func(t *testing.T, text string, now int64) {
+		delay, asked := retryAfter(http.Header{"Retry-After": {text}}, time.Unix(now, 0))
+		if delay < 0 || delay > maxRetryAfter || !asked && delay != 0 {
+			t.Fatalf("%q gave %s, %v", text, delay, asked)
+		}
+	})
+}

@@ -1,0 +1,232 @@
+package kopokopo
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/kopokopo-go/kopokopo/internal/inbound"
+)
+
+// HandlerConfig is what a [Handler] is made of. Keys or a Client is required;
+// everything else has a default. It prints and logs without its keys.
+type HandlerConfig struct {
+	// Keys are the application's API keys that may sign, the one in use first. List
+	// the old and the new one while you replace it. With a Client, its API key is
+	// tried first and need not be repeated.
+	Keys []string
+	// Client, if set, connects the handler to a client: results wake those who wait
+	// for them in this process, and a client for [Production] makes SkipSamples true.
+	Client *Client
+	// Store remembers what was handled. Default: a [MemoryStore] of the handler's own.
+	Store DeliveryStore
+	// Reread, for results and with a Client only, asks K2 for the resource's present
+	// state before your function runs, so that a replayed or stale message is not
+	// acted on. Payload, Reference and Outcome are then K2's answer; Raw stays what
+	// was delivered. If K2 cannot be asked, the sender gets 503 and delivers again.
+	// Events that were subscribed to cannot be read again: K2 has no way to.
+	Reread bool
+	// SkipSamples acknowledges samples (see [SDK.ValidateWebhook]) without calling
+	// your function. Without it they arrive with [Notification.Sample].
+	SkipSamples bool
+	// OnDeadLetter is given a body that is signed but cannot be read. If it returns
+	// nil the delivery is acknowledged. Without it, or with an error, the sender gets
+	// 422.
+	OnDeadLetter func(ctx context.Context, raw []byte) error
+	// Logger receives warnings: keys of deliveries and texts of errors, digits of
+	// phone numbers masked, and never a body. Default: silent, or the Client's.
+	Logger *slog.Logger
+	// MaxBody bounds a body in bytes. Default 1 MiB. The results of a polling over a
+	// busy period can need more.
+	MaxBody int64
+	// ReadTimeout bounds reading a body. Default 10 s. It takes the place of
+	// [http.Server.ReadTimeout] from there on, and needs a ResponseWriter that has read
+	// deadlines, as those of net/http have.
+	ReadTimeout time.Duration
+	// AckTimeout bounds how long the sender waits. Default 5 s. A function that takes
+	// longer goes on while the sender gets 503; its next delivery finds it done.
+	AckTimeout time.Duration
+	// WorkTimeout bounds the context of your function. Default 60 s.
+	WorkTimeout time.Duration
+}
+
+// Format implements [fmt.Formatter]: no verb prints a key.
+func (c HandlerConfig) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "kopokopo.HandlerConfig(%d keys)", len(c.Keys))
+}
+
+// LogValue implements [slog.LogValuer]: no key is logged.
+func (c HandlerConfig) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
+
+// Handler is an [http.Handler] for everything K2 posts: subscribed events, results
+// and Daraja payloads, all on one URL or each on its own. It is safe for
+// concurrent use. Make it with [Client.WebhookHandler] or [NewWebhookHandler].
+//
+// Each delivery is read, verified over its raw bytes, parsed, claimed, given to
+// your function, committed, and only then acknowledged:
+//
+//   - 200: your function succeeded, now or at an earlier delivery of the same body.
+//   - 500: it failed or panicked. K2 delivers again, and it is called again.
+//   - 503: it is still at work, or the store, K2 or the shutting down handler could
+//     not take the delivery. Later deliveries are answered by what came of it.
+//   - 401 without a valid signature, 400, 405, 408, 413 and 415 for what is not a
+//     delivery at all, 422 for what is signed but cannot be read.
+//
+// The body of the answer is always empty.
+//
+// Your function runs at most once at a time for one delivery, and is not called
+// again once it succeeded, for as long as the store remembers. K2's several
+// callbacks for one request have different bodies: each is delivered, those under
+// one [Notification.Key] with a rising [Notification.Revision]. One payment can
+// come in several shapes, as a result and as an event: credit it by
+// [Notification.Reference], as the example shows.
+//
+// The context of your function is not cancelled when K2 hangs up; it ends after
+// [HandlerConfig.WorkTimeout].
+type Handler struct {
+	engine *inbound.Engine[*Notification]
+}
+
+// WebhookHandler returns a handler that verifies with the client's API key and
+// wakes those who wait for a result: whatever fn returns, [AsyncEndpoint.Wait]
+// returns as soon as the final result has arrived. For a client of [Production],
+// samples are acknowledged without a call. The error is a [*ValidationError] if the
+// client has no API key. For settings see [NewWebhookHandler].
+func (c *Client) WebhookHandler(fn func(ctx context.Context, n *Notification) error) (*Handler, error) {
+	if c == nil || c.core == nil {
+		return nil, errNotMade
+	}
+	return NewWebhookHandler(HandlerConfig{Client: c}, fn)
+}
+
+// NewWebhookHandler returns a handler with settings, with a client or without. The
+// error is a [*ValidationError] that names each faulty field.
+func NewWebhookHandler(cfg HandlerConfig, fn func(ctx context.Context, n *Notification) error) (*Handler, error) {
+	keys, err := cfg.check(fn != nil)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Store == nil {
+		cfg.Store = NewMemoryStore(0, 0)
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+		if cfg.Client != nil {
+			cfg.Logger = cfg.Client.core.logger
+		}
+	}
+	skip := cfg.SkipSamples || cfg.Client != nil && (isLive(cfg.Client.core.base) || isLive(cfg.Client.core.auth))
+	return &Handler{engine: inbound.New(inbound.Config[*Notification]{
+		Name: "kopokopo: webhook",
+		Verify: func(r *http.Request, body []byte) (int, error) {
+			return matchRequest(r, body, keys...)
+		},
+		Parse:      func(body []byte, key int) (inbound.Event[*Notification], error) { return receive(body, key, skip) },
+		Seen:       cfg.Client.wake,
+		Call:       cfg.call(fn),
+		DeadLetter: cfg.OnDeadLetter,
+		Store:      overStore(cfg.Store),
+		Logger:     cfg.Logger,
+		Mask:       cleanText,
+		MaxBody:    cfg.MaxBody, ReadTimeout: cfg.ReadTimeout, AckTimeout: cfg.AckTimeout, WorkTimeout: cfg.WorkTimeout,
+	})}, nil
+}
+
+// check returns the keys to verify with. An empty key verifies nothing, or
+// anything: there is no handler with one.
+func (c HandlerConfig) check(hasFunction bool) ([]string, error) {
+	v := validation{what: "webhook handler"}
+	var keys []string
+	if c.Client != nil && c.Client.core == nil {
+		return nil, errNotMade
+	}
+	if c.Client != nil {
+		if key := c.Client.core.apiKey(); key != "" {
+			keys = append(keys, key)
+		} else if len(c.Keys) == 0 {
+			v.add("Credentials.APIKey", "is required to verify", nil)
+		}
+	} else if len(c.Keys) == 0 {
+		v.add("Keys", "is required", nil)
+	}
+	for i, key := range c.Keys {
+		key = trimSecret(key)
+		v.secret("Keys["+strconv.Itoa(i)+"]", key, true)
+		keys = append(keys, key)
+	}
+	v.check(hasFunction, "fn", "is required")
+	v.check(!c.Reread || c.Client != nil, "Reread", "needs a Client")
+	v.check(c.MaxBody >= 0, "MaxBody", "must not be negative")
+	v.check(c.ReadTimeout >= 0, "ReadTimeout", "must not be negative")
+	v.check(c.AckTimeout >= 0, "AckTimeout", "must not be negative")
+	v.check(c.WorkTimeout >= 0, "WorkTimeout", "must not be negative")
+	return keys, v.err()
+}
+
+// receive parses a verified body.
+func receive(body []byte, key int, skipSamples bool) (inbound.Event[*Notification], error) {
+	n, err := parseEvent(body)
+	if err != nil {
+		return inbound.Event[*Notification]{}, err
+	}
+	n.KeyIndex = key
+	return inbound.Event[*Notification]{Value: n, Key: n.Key, Skip: n.Sample && skipSamples}, nil
+}
+
+// call makes the engine's function of the caller's.
+func (c HandlerConfig) call(fn func(context.Context, *Notification) error) func(context.Context, *Notification, inbound.Standing) error {
+	return func(ctx context.Context, n *Notification, held inbound.Standing) error {
+		n.Revision = held.Revision
+		if claim, ok := held.Claim.(Claim); ok {
+			ctx = context.WithValue(ctx, claimContext{}, claim)
+		}
+		if c.Reread {
+			if err := n.reread(ctx, c.Client); err != nil {
+				return inbound.Later(err)
+			}
+		}
+		return fn(ctx, n)
+	}
+}
+
+// wake tells those who wait for a result in this process that it has come. Only a
+// verified one gets here.
+func (c *Client) wake(n *Notification) {
+	if n.Kind == KindResult && n.final {
+		c.deliver(n.ID, n.Raw)
+	}
+}
+
+// ServeHTTP implements [http.Handler].
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h == nil || h.engine == nil { // not made by NewWebhookHandler: it has no key
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	h.engine.ServeHTTP(w, r)
+}
+
+// Shutdown refuses new deliveries with 503 and waits for those at work, until ctx
+// ends; its error is then the context's. Call it after [http.Server.Shutdown],
+// which does not know of work that goes on after a 503.
+func (h *Handler) Shutdown(ctx context.Context) error {
+	if h == nil || h.engine == nil {
+		return nil
+	}
+	return h.engine.Shutdown(ctx)
+}
+
+// BadSignatures returns how many requests carried no valid signature.
+func (h *Handler) BadSignatures() uint64 {
+	if h == nil || h.engine == nil {
+		return 0
+	}
+	return h.engine.Refused()
+}
+
+// Format implements [fmt.Formatter]: no verb prints a key.
+func (h *Handler) Format(f fmt.State, _ rune) { io.WriteString(f, "kopokopo.Handler") }

@@ -1,0 +1,153 @@
+package kyshi
+
+import (
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/kopokopo-go/kopokopo"
+)
+
+// This file holds everything lenient about the wire: a payment must not be lost
+// because a number came as text. Numbers keep their digits; none becomes a float.
+
+// object is a JSON object whose members are read one by one, each leniently.
+type object map[string]json.RawMessage
+
+// readObject reads exactly one JSON object.
+func readObject(raw []byte) (object, error) {
+	var o object
+	if err := json.Unmarshal(raw, &o); err != nil {
+		return nil, describeJSON(err)
+	}
+	if o == nil { // null
+		return nil, errors.New("not a JSON object")
+	}
+	return o, nil
+}
+
+// raw returns a member as it came, nil if it is missing or null. The exact name
+// wins; another spelling of its case counts too, since Kyshi's own pages differ
+// (feeBreakdown, feeBreakDown).
+func (o object) raw(name string) json.RawMessage {
+	value, ok := o[name]
+	if !ok {
+		spelling := ""
+		for other := range o {
+			// The first in order of several: the same body always reads the same.
+			if strings.EqualFold(other, name) && (spelling == "" || other < spelling) {
+				spelling, value = other, o[other]
+			}
+		}
+	}
+	if string(value) == "null" {
+		return nil
+	}
+	return value
+}
+
+// only returns an object with no other members than these.
+func (o object) only(names ...string) object {
+	kept := object{}
+	for _, name := range names {
+		if value := o.raw(name); value != nil {
+			kept[name] = value
+		}
+	}
+	return kept
+}
+
+func (o object) text(name string) string              { return layers{o}.text(name) }
+func (o object) decimal(name string) kopokopo.Decimal { return layers{o}.decimal(name) }
+func (o object) time(name string) kopokopo.Time       { return layers{o}.time(name) }
+func (o object) object(name string) (object, bool)    { return layers{o}.object(name) }
+
+// layers are the objects in which a member can stand: the first that has it counts.
+type layers []object
+
+func (l layers) raw(name string) json.RawMessage {
+	for _, o := range l {
+		if value := o.raw(name); value != nil {
+			return value
+		}
+	}
+	return nil
+}
+
+// text reads text, a number or a truth value as text, and anything else as "".
+func (l layers) text(name string) string {
+	value := l.raw(name)
+	if len(value) == 0 || value[0] == '{' || value[0] == '[' {
+		return ""
+	}
+	var text string
+	if json.Unmarshal(value, &text) == nil {
+		return text
+	}
+	return string(value) // a number's own digits
+}
+
+// decimal reads a number, or text, exactly. It never fails: see [kopokopo.Decimal].
+func (l layers) decimal(name string) kopokopo.Decimal {
+	var d kopokopo.Decimal
+	if value := l.raw(name); value != nil {
+		_ = d.UnmarshalJSON(value)
+	}
+	return d
+}
+
+// time reads an instant; one in no known form is the zero Time.
+func (l layers) time(name string) kopokopo.Time {
+	var t kopokopo.Time
+	if value := l.raw(name); value != nil {
+		_ = t.UnmarshalJSON(value)
+	}
+	return t
+}
+
+func (l layers) object(name string) (object, bool) {
+	o, err := readObject(l.raw(name))
+	return o, err == nil
+}
+
+// objects returns all objects of one name, so that they can be read as layers.
+func (l layers) objects(name string) layers {
+	var found layers
+	for _, o := range l {
+		if inner, ok := o.object(name); ok {
+			found = append(found, inner)
+		}
+	}
+	return found
+}
+
+// maxText is how much of a foreign text is logged, in bytes.
+const maxText = 512
+
+// clean makes a foreign text fit for a log: one line, printable, bounded, and with
+// runs of seven and more digits (phones, cards, accounts) masked.
+func clean(text string) string {
+	var out strings.Builder
+	digits := ""
+	flush := func() {
+		if len(digits) >= 7 {
+			digits = "*******"
+		}
+		out.WriteString(digits)
+		digits = ""
+	}
+	for _, r := range text[:min(len(text), maxText)] {
+		if r >= '0' && r <= '9' {
+			digits += string(r)
+			continue
+		}
+		flush()
+		if !strconv.IsPrint(r) {
+			r = ' '
+		}
+		out.WriteRune(r)
+	}
+	flush()
+	return strings.TrimSpace(out.String())
+}

@@ -1,0 +1,78 @@
+package kopokopo_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kopokopo-go/kopokopo"
+)
+
+func TestPhonesAsPeopleWriteThem(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"+254712345678": "254712345678", "254712345678": "254712345678", "0712345678": "254712345678", "712345678": "254712345678",
+		"0712 345 678": "254712345678", "0712-345-678": "254712345678", "+254 712 345 678": "254712345678", "+254-712-345678": "254712345678",
+		" 0712345678 ": "254712345678", "0112345678": "254112345678", "112345678": "254112345678", "+254112345678": "254112345678",
+		"+254999999999": "254999999999", "254204444444": "254204444444", "0204444444": "254204444444",
+	} {
+		phone, err := kopokopo.ParsePhone(text)
+		require.NoError(t, err, text)
+		assert.Equal(t, want, phone.Digits(), text)
+		assert.Equal(t, "+"+want, phone.E164(), text)
+		assert.Equal(t, "0"+want[3:], phone.Local(), text)
+		for _, form := range []string{phone.Digits(), phone.E164(), phone.Local()} {
+			again, err := kopokopo.ParsePhone(form)
+			require.NoError(t, err, form)
+			assert.Equal(t, phone, again, form)
+		}
+	}
+}
+
+func TestTextsThatAreNoPhone(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", " ", "+", "-", "07123456789", "071234567", "+0712345678", "+712345678", "+255712345678", "255712345678", "+1 212 555 0100",
+		"00254712345678", "2547123456789", "25471234567", "254", "12345678", "512345678", "0712345678a", "my number", "०७१२३४५६७८", "０７１２３４５６７８", "+254(0)712345678",
+		"0712.345.678", "0712/345678", "0712345678\n", "\t0712345678", "0712345678\x00", "++254712345678", "254+712345678", "712345678,712345679"} {
+		phone, err := kopokopo.ParsePhone(text)
+		assert.Error(t, err, "%q", text)
+		assert.Equal(t, kopokopo.Phone{}, phone)
+		if len(text) > 4 && err != nil {
+			assert.NotContains(t, err.Error(), text)
+		}
+		_, err = kopokopo.HashPhone(text)
+		assert.Error(t, err, "%q", text)
+		assert.False(t, kopokopo.MatchesHash(text, "d30d07eef610b83d1f65f3a15280499552e5f0fcb86c3890d7375291c6ba4e70"))
+	}
+}
+
+func TestHashedSenderPhone(t *testing.T) {
+	t.Parallel()
+	const hash = "d30d07eef610b83d1f65f3a15280499552e5f0fcb86c3890d7375291c6ba4e70"
+	for _, phone := range []string{"254929488147", "+254929488147", "0929488147", "+254 929 488 147"} {
+		got, err := kopokopo.HashPhone(phone)
+		require.NoError(t, err, phone)
+		assert.Equal(t, hash, got)
+		assert.True(t, kopokopo.MatchesHash(phone, hash))
+		assert.True(t, kopokopo.MatchesHash(phone, " D30D07EEF610B83D1F65F3A15280499552E5F0FCB86C3890D7375291C6BA4E70\n"))
+		assert.False(t, kopokopo.MatchesHash(phone, ""))
+		assert.False(t, kopokopo.MatchesHash(phone, hash[1:]))
+	}
+	assert.False(t, kopokopo.MatchesHash("254929488148", hash))
+}
+
+func TestPhonesHideWhenTheyArePrinted(t *testing.T) {
+	t.Parallel()
+	phone, err := kopokopo.ParsePhone("0712345678")
+	require.NoError(t, err)
+	for _, verb := range "vsqdxXtbcoeEfFgGU" {
+		for _, flags := range []string{"", "+", "#"} {
+			assert.Equal(t, "+254******678", fmt.Sprintf("%"+flags+string(verb), phone))
+			assert.NotContains(t, fmt.Sprintf("%"+flags+string(verb), struct{ P kopokopo.Phone }{phone}), "712345")
+		}
+	}
+	assert.Empty(t, fmt.Sprint(kopokopo.Phone{}))
+	assert.Empty(t, kopokopo.Phone{}.E164()+kopokopo.Phone{}.Digits()+kopokopo.Phone{}.Local())
+}

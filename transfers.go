@@ -1,0 +1,83 @@
+package kopokopo
+
+import "strings"
+
+// SettlementTransferReq moves money from the balance to one of the merchant's own
+// accounts (POST /api/v1/settlement_transfers).
+type SettlementTransferReq struct {
+	Amount               Amount `json:"amount,omitempty"`                // How much.
+	DestinationType      string `json:"destination_type,omitempty"`      // DestinationMerchantBankAccount or DestinationMerchantWallet.
+	DestinationReference string `json:"destination_reference,omitempty"` // The account's account_reference, from the dashboard.
+
+	// Blind moves the whole balance to the accounts that K2 has on record. It must be
+	// said in so many words: Amount and destination are then empty.
+	Blind bool `json:"blind,omitempty"`
+
+	Links Links `json:"_links,omitempty"` // Callback is where the result is posted. Default Config.CallbackURL.
+}
+
+// SettlementTransfer is what is known of a transfer: the document of
+// GET /api/v1/settlement_transfers/{id}, and of the callback. K2 keeps no metadata of it.
+type SettlementTransfer struct {
+	Status          string          `json:"status"`           // "Processed", "Transferred". It says that K2 is done, not that it paid. See Outcome.
+	CreatedAt       Time            `json:"created_at"`       // When it was requested.
+	Amount          Money           `json:"amount"`           // What was to be moved; without a value if it was blind.
+	TransferBatches []TransferBatch `json:"transfer_batches"` // What was moved.
+	Errors          StringList      `json:"errors"`           // Why it failed, where K2 says.
+	Links           Links           `json:"_links"`           // Where the callback goes.
+}
+
+// Outcome implements [Outcomer]: a transfer is what its disbursements are.
+func (t SettlementTransfer) Outcome() Outcome {
+	return resolve(t.Status, transferParts(t.TransferBatches), 0, t.Errors)
+}
+
+// Reasons implements [Outcomer].
+func (t SettlementTransfer) Reasons() []string { return transferReasons(t.TransferBatches, t.Errors) }
+
+// Validate implements [Request].
+func (r SettlementTransferReq) Validate() error {
+	v := validation{what: "settlement transfer"}
+	targeted := strings.TrimSpace(r.Amount.Value+r.DestinationType+r.DestinationReference) != ""
+	switch {
+	case r.Blind && targeted:
+		v.add("blind", "moves the whole balance: it goes with no amount and no destination", nil)
+	case r.Blind:
+	default:
+		// K2 takes a transfer without any of these for a blind one.
+		if canonicalOwnAccount(r.DestinationType) == "" {
+			v.add("destination_type", "must be merchant_bank_account or merchant_wallet (to move the whole balance, set Blind)", nil)
+		}
+		v.reference("destination_reference", r.DestinationReference)
+		v.money("amount", r.Amount)
+	}
+	v.callback("_links.callback_url", r.Links.Callback)
+	return v.err()
+}
+
+// canonicalOwnAccount returns K2's spelling of a kind of own account, or "".
+func canonicalOwnAccount(kind string) string {
+	return oneOf(kind, DestinationMerchantBankAccount, DestinationMerchantWallet)
+}
+
+func (r SettlementTransferReq) withCallback(url string) wireRequest {
+	r.Links = r.Links.withCallback(url)
+	return r
+}
+
+// wire writes the amount as text, unlike everywhere else: so K2 documents it here.
+func (r SettlementTransferReq) wire() any {
+	type blind struct {
+		Links wireCallback `json:"_links"`
+	}
+	if r.Blind {
+		return blind{r.Links.wire()}
+	}
+	amount := r.Amount.wire()
+	return struct {
+		Amount               Amount `json:"amount"`
+		DestinationType      string `json:"destination_type"`
+		DestinationReference string `json:"destination_reference"`
+		blind
+	}{Amount{Value: amount.Value.String(), Currency: amount.Currency}, canonicalOwnAccount(r.DestinationType), r.DestinationReference, blind{r.Links.wire()}}
+}
