@@ -32,6 +32,27 @@
 // Statuses are read whole: [Outcomer] says what became of a resource, since K2 says
 // "Processed" of a payment that was not paid.
 //
+// # Webhooks
+//
+// K2 signs the raw bytes it posts, without a timestamp, and delivers twice, out of
+// order or not at all. [Client.WebhookHandler] makes a handler that verifies, reads
+// and remembers deliveries, and acknowledges one only after the program's function
+// succeeded:
+//
+//	handler, err := client.WebhookHandler(func(ctx context.Context, n *kopokopo.Notification) error {
+//		switch p := n.Payload.(type) {
+//		case *kopokopo.Document[kopokopo.IncomingPayment]: // the result of an STK push
+//			…
+//		case *kopokopo.TransactionEvent: // a payment at the till
+//			…
+//		}
+//		return nil // acknowledged; an error makes K2 deliver again
+//	})
+//	http.Handle("POST /kopokopo", handler)
+//
+// [VerifySignature] and [ParseEvent] are its parts, for programs with a server of
+// their own. Package kyshi does the same for Kyshi's webhooks.
+//
 // # Secrets
 //
 // Credentials travel in bodies and headers, never in a URL. No error, log record or

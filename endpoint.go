@@ -318,7 +318,7 @@ func locationID(location, collection string) string {
 	if err != nil {
 		return ""
 	}
-	id := path.Base(strings.TrimRight(u.Path, "/"))
+	id := path.Base(strings.TrimRight(u.EscapedPath(), "/"))
 	if !isID(id) {
 		return ""
 	}

@@ -7,19 +7,16 @@ import (
 )
 
 // TransactionEvent is the payload of the events about one transaction: buygoods,
-// b2b, m2m and card. Which members K2 sends depends on the topic.
+// b2b, m2m and card. Which fields K2 sends depends on the topic.
 type TransactionEvent struct {
-	EventType        string `json:"-"` // K2's name of the transaction's kind: "Buygoods Transaction".
-	Transaction             // What took place. Its Status is "Received", "Complete", "Reversed" or "Voided".
-	CustomerCCNumber string `json:"customer_cc_number"` // The payer's card number, masked by K2. Card events only.
-	Settled          bool   `json:"settled"`            // Whether a card payment was settled. card_transaction_received only.
-	Links            Links  `json:"-"`                  // Where K2 says that event and transaction live.
+	Transaction       // What took place. Its Status is "Received", "Complete", "Reversed" or "Voided".
+	Links       Links `json:"-"` // Where K2 says that event and transaction live.
 }
 
 // CustomerCreatedEvent is the payload of customer_created: a payer who had not
 // paid before.
 type CustomerCreatedEvent struct {
-	EventType   string `json:"-"` // "Customer Created".
+	Type        string `json:"-"` // "Customer Created".
 	FirstName   string `json:"first_name"`
 	MiddleName  string `json:"middle_name"`
 	LastName    string `json:"last_name"`
@@ -45,7 +42,7 @@ func (e *CustomerCreatedEvent) decode(resource json.RawMessage) error {
 // SettlementEvent is the payload of settlement_transfer_completed: money that
 // reached one of the merchant's own accounts.
 type SettlementEvent struct {
-	EventType       string         `json:"-"`                // "Settlement Transfer".
+	Type            string         `json:"-"`                // "Settlement Transfer".
 	ID              string         `json:"id"`               // K2's id of the transfer.
 	Amount          Decimal        `json:"amount"`           // Exactly as K2 sent it.
 	Currency        string         `json:"currency"`         // "KES".

@@ -161,14 +161,14 @@ func (n *Notification) readWebhook(env envelope) error {
 	switch n.Topic {
 	case TopicBuygoodsReceived, TopicBuygoodsReversed, TopicB2BReceived, TopicB2BReversed,
 		TopicM2MReceived, TopicCardReceived, TopicCardVoided, TopicCardReversed:
-		p := &TransactionEvent{EventType: env.Event.Type, Links: env.Links}
+		p := &TransactionEvent{Transaction: Transaction{Type: env.Event.Type}, Links: env.Links}
 		err, n.Payload = decodeEvent(env.Event.Resource, p), p
 		n.Reference = p.Reference
 	case TopicCustomerCreated:
-		p := &CustomerCreatedEvent{EventType: env.Event.Type, Links: env.Links}
+		p := &CustomerCreatedEvent{Type: env.Event.Type, Links: env.Links}
 		err, n.Payload = p.decode(env.Event.Resource), p
 	case TopicSettlementTransferCompleted:
-		p := &SettlementEvent{EventType: env.Event.Type, Links: env.Links}
+		p := &SettlementEvent{Type: env.Event.Type, Links: env.Links}
 		err, n.Payload = decodeEvent(env.Event.Resource, p), p
 	default:
 		var unknown struct {

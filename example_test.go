@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 
 	"github.com/kopokopo-go/kopokopo"
@@ -48,55 +47,6 @@ func ExampleClient_takePayment() {
 	}
 	fmt.Println(takePayment(context.Background()))
 	// Output: kopokopo: config: Credentials.Secret is required
-}
-
-// Looking up what became of a payment, here at an embedded Kopo Kopo.
-func ExampleClient_lookUpPayment() {
-	k2 := kopokopotest.NewServer()
-	defer k2.Close()
-	client, err := kopokopo.New(k2.Config())
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer client.Close()
-	lookUp := func(ctx context.Context, ref kopokopo.Ref) error {
-		payment, err := client.IncomingPayments.Get(ctx, ref.ID)
-		if err != nil {
-			return err
-		}
-		switch payment.Attributes.Outcome() {
-		case kopokopo.OutcomeSucceeded:
-			receipt := payment.Attributes.Event.Resource
-			fmt.Println("paid", receipt.Amount, "with", receipt.Reference)
-		case kopokopo.OutcomeFailed:
-			fmt.Println("not paid:", payment.Attributes.Reasons())
-		default:
-			fmt.Println("not yet:", payment.Attributes.Status)
-		}
-		return nil
-	}
-	k2.Handle("https://shop.example/kopokopo", http.NotFoundHandler()) // no callback gets through
-	ref, err := client.IncomingPayments.Create(context.Background(), kopokopo.ReceiveMpesaReq{
-		PaymentChannel: kopokopo.ChannelSTKPush,
-		TillNumber:     "K000000", // the till that always fails
-		Subscriber:     kopokopo.Subscriber{PhoneNumber: "0712 345 678"},
-		Amount:         kopokopo.KES("1500"),
-		Links:          kopokopo.Links{Callback: "https://shop.example/kopokopo"},
-	})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println(lookUp(context.Background(), ref))
-	fmt.Println(k2.WaitIdle(context.Background()))
-	fmt.Println(lookUp(context.Background(), ref))
-	// Output:
-	// not yet: Pending
-	// <nil>
-	// <nil>
-	// not paid: [The initiator information is invalid.]
-	// <nil>
 }
 
 // Developing against an embedded Kopo Kopo, through the documented interface.

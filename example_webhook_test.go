@@ -19,8 +19,10 @@ func ExampleClient_WebhookHandler() {
 	}
 	handler, err := client.WebhookHandler(func(ctx context.Context, n *kopokopo.Notification) error {
 		switch p := n.Payload.(type) {
-		case *kopokopo.TransactionEvent: // paid at the till
-			return credit(ctx, n.Reference, p.Amount)
+		case *kopokopo.TransactionEvent: // at the till; n.Topic tells received from reversed
+			if n.Topic == kopokopo.TopicBuygoodsReceived {
+				return credit(ctx, n.Reference, p.Amount)
+			}
 		case *kopokopo.Document[kopokopo.IncomingPayment]: // the result of an STK push
 			if p.Attributes.Outcome() == kopokopo.OutcomeSucceeded {
 				return credit(ctx, n.Reference, p.Attributes.Event.Resource.Amount)
@@ -33,8 +35,6 @@ func ExampleClient_WebhookHandler() {
 	}
 	http.Handle("POST /webhooks", handler)
 }
-
-var credentials = kopokopo.Credentials{AppID: "app", Secret: "secret", APIKey: "api-key"}
 
 func credit(context.Context, string, kopokopo.Decimal) error { return nil }
 

@@ -156,15 +156,15 @@ func TestFault_N22_SurplusAnswers(t *testing.T) {
 	defer log.SetOutput(os.Stderr)
 	// Each answer is followed by one more, which would be taken for the next request's.
 	w := &wire{script: always(serveAll)}
-	w.serve = func(_ *peer, req wireRequest) (string, []string) {
+	w.serve = func(_ *peer, req wireRequest) string {
 		if req.Method != http.MethodPost {
-			return goodAnswer(req) + answer(200, `{"data":{"id":"foreign","type":"incoming_payment","attributes":{}}}`), nil
+			return goodAnswer(req) + answer(200, `{"data":{"id":"foreign","type":"incoming_payment","attributes":{}}}`)
 		}
 		var body struct {
 			Metadata struct{ Reference string }
 		}
 		_ = json.Unmarshal(req.Body, &body)
-		return answer(201, "", "Location: "+req.Path+"/"+body.Metadata.Reference) + answer(201, "", "Location: "+req.Path+"/foreign"), nil
+		return answer(201, "", "Location: "+req.Path+"/"+body.Metadata.Reference) + answer(201, "", "Location: "+req.Path+"/foreign")
 	}
 	client, err := kopokopo.New(kopokopo.Config{BaseURL: w.listen(t), TokenSource: fixedToken})
 	require.NoError(t, err)

@@ -30,7 +30,7 @@ func fuzzSDK(status *int, contentType *string, body *[]byte) kopokopo.SDK {
 	return kopokopo.NewSDK(kopokopo.Config{BaseURL: testBase, Credentials: testCredentials(), MaxRetries: -1,
 		HTTPClient: &http.Client{Transport: tripper(func(r *http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: *status, Header: http.Header{"Content-Type": {*contentType}},
-				Body: io.NopCloser(bytes.NewReader(*body)), Request: r}, nil
+				Body: io.NopCloser(bytes.NewReader(*body)), ContentLength: int64(len(*body)), Request: r}, nil
 		})}})
 }
 

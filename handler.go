@@ -181,9 +181,6 @@ func receive(body []byte, key int, skipSamples bool) (inbound.Event[*Notificatio
 func (c HandlerConfig) call(fn func(context.Context, *Notification) error) func(context.Context, *Notification, inbound.Standing) error {
 	return func(ctx context.Context, n *Notification, held inbound.Standing) error {
 		n.Revision = held.Revision
-		if claim, ok := held.Claim.(Claim); ok {
-			ctx = context.WithValue(ctx, claimContext{}, claim)
-		}
 		if c.Reread {
 			if err := n.reread(ctx, c.Client); err != nil {
 				return inbound.Later(err)

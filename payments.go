@@ -188,7 +188,7 @@ func (rmr ReceiveMpesaReq) wire() any {
 		Amount         wireAmount     `json:"amount"`
 		Metadata       map[string]any `json:"metadata,omitempty"`
 		Links          wireCallback   `json:"_links"`
-	}{canonicalChannel(rmr.PaymentChannel), rmr.TillNumber, subscriber, rmr.Amount.wire(), rmr.Metadata, rmr.Links.wire()}
+	}{canonicalChannel(rmr.PaymentChannel), strings.TrimSpace(rmr.TillNumber), subscriber, rmr.Amount.wire(), rmr.Metadata, rmr.Links.wire()}
 }
 
 func (cpr CreatePaymentReq) withCallback(url string) wireRequest {
@@ -206,7 +206,7 @@ func (cpr CreatePaymentReq) wire() any {
 		Tags                 []string       `json:"tags,omitempty"`
 		Metadata             map[string]any `json:"metadata,omitempty"`
 		Links                wireCallback   `json:"_links"`
-	}{canonicalRecipientType(cpr.DestinationType), cpr.DestinationReference, cpr.Amount.wire(),
+	}{canonicalRecipientType(cpr.DestinationType), strings.TrimSpace(cpr.DestinationReference), cpr.Amount.wire(),
 		cpr.Description, cpr.Category, splitTags(cpr.Tags), cpr.Metadata, cpr.Links.wire()}
 }
 

@@ -78,14 +78,11 @@ type Claim struct {
 	Token    int64             // Fences off late owners: each fresh claim on a key has a higher one.
 }
 
-// claimContext is the key of the claim in the context of a handler's function.
-type claimContext struct{}
-
 // ClaimFrom returns the claim under which a handler's function runs. A function
 // that does its work in a transaction can commit the claim in the same one, with a
 // store that supports it: then work and claim happen together or not at all.
 func ClaimFrom(ctx context.Context) (Claim, bool) {
-	claim, ok := ctx.Value(claimContext{}).(Claim)
+	claim, ok := inbound.ClaimFrom(ctx).(Claim)
 	return claim, ok
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -112,11 +113,8 @@ func (t noRedirects) RoundTrip(req *http.Request) (*http.Response, error) {
 // tune clones a transport and fits it out. The settings of net/http's own give way
 // to ours; those of a transport that somebody made on purpose stay.
 func tune(base *http.Transport, s settings, standard bool) *http.Transport {
-	// Our dialer would switch HTTP/2 off where net/http has it on by itself.
-	plain := base.TLSClientConfig == nil && base.TLSNextProto == nil && base.Protocols == nil && base.DialContext == nil &&
-		base.DialTLSContext == nil && base.Dial == nil && base.DialTLS == nil //nolint:staticcheck // deprecated, and still somebody's only dialer
-	t := base.Clone()
-	t.ForceAttemptHTTP2 = t.ForceAttemptHTTP2 || plain
+	t := base.Clone() // only then look: net/http fills in fields of base at its first use
+	t.ForceAttemptHTTP2 = t.ForceAttemptHTTP2 || hasHTTP2(t)
 	if standard || t.MaxIdleConns == 0 {
 		t.MaxIdleConns = s.maxIdle
 	}
@@ -135,6 +133,15 @@ func tune(base *http.Transport, s settings, standard bool) *http.Transport {
 	countBytes(t)
 	hideProxy(t)
 	return t
+}
+
+// hasHTTP2 reports whether a clone of a transport that nobody fitted out speaks
+// HTTP/2, which net/http then has on by itself. Our dialer would switch it off.
+func hasHTTP2(t *http.Transport) bool {
+	//lint:ignore SA1019 deprecated, and still somebody's only dialer
+	dials := t.DialContext != nil || t.DialTLSContext != nil || t.Dial != nil || t.DialTLS != nil
+	return !dials && t.TLSNextProto == nil && t.Protocols == nil &&
+		(t.TLSClientConfig == nil || slices.Contains(t.TLSClientConfig.NextProtos, "h2"))
 }
 
 // hideProxy keeps a proxy's address, which can hold a password, out of errors, and
@@ -186,13 +193,11 @@ func payOutTransport(shared *http.Transport) *http.Transport {
 // failures on such connections cannot be proved unsent.
 func countBytes(t *http.Transport) {
 	dial := t.DialContext
-	switch {
-	case dial != nil:
-	case t.Dial != nil: //nolint:staticcheck // deprecated, and still somebody's only dialer
-		old := t.Dial //nolint:staticcheck
+	//lint:ignore SA1019 deprecated, and still somebody's only dialer
+	if old := t.Dial; dial == nil && old != nil {
 		dial = func(_ context.Context, network, addr string) (net.Conn, error) { return old(network, addr) }
-		t.Dial = nil //nolint:staticcheck
-	default:
+	}
+	if dial == nil {
 		dial = (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext
 	}
 	t.DialContext = counted(dial)
@@ -435,7 +440,7 @@ func bodyError(ctx context.Context, err error) error {
 // readBody reads an answer within a limit. Reading to the end, and no further than
 // the limit, is what lets the connection be used again without trusting the server.
 func readBody(resp *http.Response, limit int64) ([]byte, error) {
-	if resp.ContentLength == 0 {
+	if resp.Body == http.NoBody {
 		return nil, nil // as after every create
 	}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))

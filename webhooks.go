@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/kopokopo-go/kopokopo/internal/signature"
 )
@@ -60,7 +61,7 @@ func (cwr CreateWebhookReq) wire() any {
 		Scope               string `json:"scope"`
 		ScopeReference      string `json:"scope_reference"` // "" for a company, as the official SDKs send it
 		EnableDarajaPayload bool   `json:"enable_daraja_payload,omitempty"`
-	}{cwr.EventType, cwr.URL, cwr.Scope, cwr.ScopeRef, cwr.EnableDarajaPayload}
+	}{strings.TrimSpace(cwr.EventType), cwr.URL, strings.TrimSpace(cwr.Scope), strings.TrimSpace(cwr.ScopeRef), cwr.EnableDarajaPayload}
 }
 
 // Sign returns the signature of a body: lower-case hex HMAC-SHA256 under the

@@ -24,10 +24,10 @@ import (
 // server counted, and not what a client believes, is what the fault tests assert. It
 // stands on net.Pipe, so that time can be simulated, or on loopback TCP.
 type wire struct {
-	script func(conn int) []step                             // what happens on the n-th connection, from 0
-	onDial func(ctx context.Context, n int) error            // what happens to the n-th dial, pipes only
-	onConn func(n int, client net.Conn) net.Conn             // wraps the client's end, pipes only
-	serve  func(p *peer, req wireRequest) (string, []string) // the answer of serveAll, if it is not good's
+	script func(conn int) []step                  // what happens on the n-th connection, from 0
+	onDial func(ctx context.Context, n int) error // what happens to the n-th dial, pipes only
+	onConn func(n int, client net.Conn) net.Conn  // wraps the client's end, pipes only
+	serve  func(p *peer, req wireRequest) string  // the answer of serveAll; "" is a good one
 
 	buffered bool // pipes whose server can write before the client reads, as TLS needs it
 
@@ -170,7 +170,7 @@ func serveAll(p *peer) error {
 		}
 		raw := ""
 		if p.w.serve != nil {
-			raw, _ = p.w.serve(p, p.last)
+			raw = p.w.serve(p, p.last)
 		}
 		if raw == "" {
 			raw = goodAnswer(p.last)
@@ -181,13 +181,15 @@ func serveAll(p *peer) error {
 	}
 }
 
-// note keeps the status of an answer that is about to be sent.
+// note keeps the statuses of the answers that are about to be sent.
 func (p *peer) note(raw string) {
-	var status int
-	if n, _ := fmt.Sscanf(raw, "HTTP/1.1 %3d ", &status); n == 1 && strings.Contains(raw, "\r\n") {
-		p.w.mu.Lock()
-		defer p.w.mu.Unlock()
-		p.w.statuses = append(p.w.statuses, status)
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	for _, begun := range strings.SplitAfter(raw, "HTTP/1.1 ")[1:] {
+		var status int
+		if n, _ := fmt.Sscanf(begun, "%3d ", &status); n == 1 {
+			p.w.statuses = append(p.w.statuses, status)
+		}
 	}
 }
 

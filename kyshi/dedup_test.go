@@ -130,7 +130,7 @@ func failing(t *testing.T, s *failingStore, fn hookFunc) *hook {
 func TestFault_Kyshi_D05_CommitInTheWorksOwnTransaction(t *testing.T) {
 	s := &failingStore{}
 	h := failing(t, s, func(ctx context.Context, _ *kyshi.Event) error {
-		claim, ok := kyshi.ClaimFrom(ctx)
+		claim, ok := kopokopo.ClaimFrom(ctx)
 		require.True(t, ok)
 		require.Equal(t, kopokopo.ClaimFresh, claim.State)
 		require.Equal(t, "kyshi:ref:successful:ORD-7f3a19c2", claim.Key)
@@ -142,7 +142,7 @@ func TestFault_Kyshi_D05_CommitInTheWorksOwnTransaction(t *testing.T) {
 	s.commit = nil
 	require.Equal(t, 200, h.post(anEvent))
 	h.idle(1)
-	_, ok := kyshi.ClaimFrom(t.Context())
+	_, ok := kopokopo.ClaimFrom(t.Context())
 	require.False(t, ok)
 }
 

@@ -30,53 +30,57 @@ func inData(t testing.TB, members string) *kyshi.Event {
 	return parse(t, []byte(`{"event":"successful","data":{"reference":"R",`+members+`}}`))
 }
 
+var (
+	ama     = kyshi.Customer{ID: "5b1c2f0e-6a51-4d2f-9a0b-3a1f7c9d2e10", FirstName: "Ama", LastName: "Mensah", Email: "ama.mensah@example.com", Phone: "+233200000001"}
+	card    = &kyshi.Authorization{AuthorizationCode: "AUTH_x1y2z3", CardType: "visa", Brand: "visa", Last4: "4081", BIN: "408408", ExpMonth: "12", ExpYear: "2030"}
+	noPhone = kyshi.Customer{ID: ama.ID, FirstName: "Ama", LastName: "Mensah", Email: ama.Email}
+	number  = kyshi.Customer{ID: "48186716", FirstName: "Ama", LastName: "Mensah", Email: ama.Email, Phone: ama.Phone}
+	zeros   = &kyshi.Authorization{AuthorizationCode: "AUTH_x1y2z3", CardType: "visa", Brand: "visa", Last4: "0081", BIN: "008408", ExpMonth: "12", ExpYear: "2030"}
+)
+
+// sampleEvents is what the sample bodies say.
+var sampleEvents = map[string]struct {
+	event, reference, amount, currency, status, key, mode string
+	customer                                              kyshi.Customer
+	card                                                  *kyshi.Authorization
+	local, localAmount, vat, fee, total, log              string
+}{
+	"01-seed-card-numbers.json": {event: "successful", reference: "ORD-7f3a19c2", amount: "1500.5", customer: ama, card: card,
+		key: "kyshi:ref:successful:ORD-7f3a19c2", local: "GHS", localAmount: "1500.5", vat: "0", fee: "15.5"},
+	"02-seed-card-strings.json": {event: "successful", reference: "ORD-7f3a19c3", amount: "1500.50", customer: number, card: zeros,
+		key: "kyshi:ref:successful:ORD-7f3a19c3", local: "GHS", localAmount: "1500.50", vat: "0.00", fee: "15.50", total: "15.50",
+		log: `[{"type":"action","message":"Attempted to pay","time":15}]`},
+	"03-seed-customer-array.json": {event: "successful", reference: "ORD-7f3a19c4", amount: "1500.5", customer: ama, card: card,
+		key: "kyshi:ref:successful:ORD-7f3a19c4", local: "GHS", localAmount: "1500.5", vat: "0", fee: "15.5"},
+	"04-seed-mobile-money.json": {event: "successful", reference: "ORD-7f3a19c5", amount: "200", customer: noPhone,
+		key: "kyshi:ref:successful:ORD-7f3a19c5", local: "KES", localAmount: "200", log: `{"attempts":1,"errors":0,"success":true,"history":[]}`},
+	"05-seed-minimal.json": {event: "successful", reference: "ORD-7f3a19c6", amount: "1", key: "kyshi:ref:successful:ORD-7f3a19c6"},
+	"06-flat-charge.json": {event: "successful", reference: "ORD-7f3a19c7", amount: "5000", status: "success", local: "NGN", localAmount: "5000",
+		mode: "test", key: "kyshi:id:0d0c2b1a-1111-4222-8333-444455556666"},
+	"07-current-invoice-succeeded.json": {event: "invoice.payment_succeeded", reference: "INV_demo0001", amount: "5000", status: "success",
+		mode: "live", key: "kyshi:id:0d0c2b1a-1111-4222-8333-444455556667"},
+	"08-appguess-minor-units.json": {event: "successful", reference: "test_ref_1700000000000", amount: "20000", local: "KES", localAmount: "20000", total: "500",
+		customer: kyshi.Customer{Email: "buyer@example.com", FirstName: "Test", LastName: "User"}, key: "kyshi:ref:successful:test_ref_1700000000000"},
+	"09-appguess-currency-authcode.json": {event: "successful", reference: "TEST-WEBHOOK-1700000000001", amount: "2000", currency: "GHS",
+		customer: kyshi.Customer{Email: "buyer@example.com", FirstName: "Test", LastName: "Webhook"}, local: "GHS", localAmount: "2000",
+		vat: "300", fee: "71", total: "371", key: "kyshi:ref:successful:TEST-WEBHOOK-1700000000001"},
+	"10-appguess-payment-success.json": {event: "payment.success", reference: "APP-1700000000002-AB12CD", amount: "2500", currency: "NGN",
+		status: "CONFIRMED", key: "kyshi:ref:payment.success:APP-1700000000002-AB12CD"},
+	"11-appguess-transaction-successful.json": {event: "transaction.successful", reference: "APP-0003", amount: "200", currency: "KES",
+		status: "successful", key: "kyshi:ref:transaction.successful:APP-0003"},
+	"12-appguess-subscription-payment.json": {event: "subscription.payment.succeeded", reference: "REF_1700000000003", amount: "200",
+		currency: "KES", key: "kyshi:ref:subscription.payment.succeeded:REF_1700000000003"},
+	"13-unknown-event.json": {event: "some.future_event", reference: "ORD-7f3a19c8", key: "kyshi:ref:some.future_event:ORD-7f3a19c8"},
+	"14-bytes-trap.json": {event: "successful", reference: "Réf-<1>&2", amount: "500.00", local: "XOF", localAmount: "1.0e3", log: `[]`,
+		customer: kyshi.Customer{LastName: "N'Guessan", FirstName: "Aïcha \u2028", Email: "a@example.com"},
+		key:      "kyshi:ref:successful:~"},
+	"15-big-amount.json": {event: "successful", reference: "BIG-1", amount: "12345678901234567.89",
+		customer: kyshi.Customer{ID: "9007199254740993", Email: "b@example.com"}, key: "kyshi:ref:successful:BIG-1"},
+}
+
 func TestEverySamplePayload(t *testing.T) {
-	ama := kyshi.Customer{ID: "5b1c2f0e-6a51-4d2f-9a0b-3a1f7c9d2e10", FirstName: "Ama", LastName: "Mensah", Email: "ama.mensah@example.com", Phone: "+233200000001"}
-	noPhone := ama
-	noPhone.Phone = ""
-	card := &kyshi.Authorization{AuthorizationCode: "AUTH_x1y2z3", CardType: "visa", Brand: "visa", Last4: "4081", BIN: "408408", ExpMonth: "12", ExpYear: "2030"}
-	zeros := *card
-	zeros.Last4, zeros.BIN = "0081", "008408"
-	number := ama
-	number.ID = "48186716"
-	for name, want := range map[string]struct {
-		event, reference, amount, currency, status, key, mode string
-		customer                                              kyshi.Customer
-		card                                                  *kyshi.Authorization
-		local, localAmount, vat, fee, total, log              string
-	}{
-		"01-seed-card-numbers.json": {event: "successful", reference: "ORD-7f3a19c2", amount: "1500.5", customer: ama, card: card,
-			key: "kyshi:ref:successful:ORD-7f3a19c2", local: "GHS", localAmount: "1500.5", vat: "0", fee: "15.5"},
-		"02-seed-card-strings.json": {event: "successful", reference: "ORD-7f3a19c3", amount: "1500.50", customer: number, card: &zeros,
-			key: "kyshi:ref:successful:ORD-7f3a19c3", local: "GHS", localAmount: "1500.50", vat: "0.00", fee: "15.50", total: "15.50",
-			log: `[{"type":"action","message":"Attempted to pay","time":15}]`},
-		"03-seed-customer-array.json": {event: "successful", reference: "ORD-7f3a19c4", amount: "1500.5", customer: ama, card: card,
-			key: "kyshi:ref:successful:ORD-7f3a19c4", local: "GHS", localAmount: "1500.5", vat: "0", fee: "15.5"},
-		"04-seed-mobile-money.json": {event: "successful", reference: "ORD-7f3a19c5", amount: "200", customer: noPhone,
-			key: "kyshi:ref:successful:ORD-7f3a19c5", local: "KES", localAmount: "200", log: `{"attempts":1,"errors":0,"success":true,"history":[]}`},
-		"05-seed-minimal.json": {event: "successful", reference: "ORD-7f3a19c6", amount: "1", key: "kyshi:ref:successful:ORD-7f3a19c6"},
-		"06-flat-charge.json": {event: "successful", reference: "ORD-7f3a19c7", amount: "5000", status: "success", local: "NGN", localAmount: "5000",
-			mode: "test", key: "kyshi:id:0d0c2b1a-1111-4222-8333-444455556666"},
-		"07-current-invoice-succeeded.json": {event: "invoice.payment_succeeded", reference: "INV_demo0001", amount: "5000", status: "success",
-			mode: "live", key: "kyshi:id:0d0c2b1a-1111-4222-8333-444455556667"},
-		"08-appguess-minor-units.json": {event: "successful", reference: "test_ref_1700000000000", amount: "20000", local: "KES", localAmount: "20000", total: "500",
-			customer: kyshi.Customer{Email: "buyer@example.com", FirstName: "Test", LastName: "User"}, key: "kyshi:ref:successful:test_ref_1700000000000"},
-		"09-appguess-currency-authcode.json": {event: "successful", reference: "TEST-WEBHOOK-1700000000001", amount: "2000", currency: "GHS",
-			customer: kyshi.Customer{Email: "buyer@example.com", FirstName: "Test", LastName: "Webhook"}, local: "GHS", localAmount: "2000",
-			vat: "300", fee: "71", total: "371", key: "kyshi:ref:successful:TEST-WEBHOOK-1700000000001"},
-		"10-appguess-payment-success.json": {event: "payment.success", reference: "APP-1700000000002-AB12CD", amount: "2500", currency: "NGN",
-			status: "CONFIRMED", key: "kyshi:ref:payment.success:APP-1700000000002-AB12CD"},
-		"11-appguess-transaction-successful.json": {event: "transaction.successful", reference: "APP-0003", amount: "200", currency: "KES",
-			status: "successful", key: "kyshi:ref:transaction.successful:APP-0003"},
-		"12-appguess-subscription-payment.json": {event: "subscription.payment.succeeded", reference: "REF_1700000000003", amount: "200",
-			currency: "KES", key: "kyshi:ref:subscription.payment.succeeded:REF_1700000000003"},
-		"13-unknown-event.json": {event: "some.future_event", reference: "ORD-7f3a19c8", key: "kyshi:ref:some.future_event:ORD-7f3a19c8"},
-		"14-bytes-trap.json": {event: "successful", reference: "Réf-<1>&2", amount: "500.00", local: "XOF", localAmount: "1.0e3", log: `[]`,
-			customer: kyshi.Customer{LastName: "N'Guessan", FirstName: "Aïcha \u2028", Email: "a@example.com"},
-			key:      "kyshi:ref:successful:~"},
-		"15-big-amount.json": {event: "successful", reference: "BIG-1", amount: "12345678901234567.89",
-			customer: kyshi.Customer{ID: "9007199254740993", Email: "b@example.com"}, key: "kyshi:ref:successful:BIG-1"},
-	} {
+	require.Len(t, sampleEvents, len(payloads(t)))
+	for name, want := range sampleEvents {
 		t.Run(name, func(t *testing.T) {
 			body := payload(t, name)
 			e := parse(t, body)

@@ -65,7 +65,8 @@ type HandlerConfig struct {
 // again once it succeeded, for as long as the store remembers. Other bytes under the
 // same [Event.Key] are delivered with a rising [Event.Revision], so credit by
 // [Data.Reference]. The context of your function is not cancelled when Kyshi hangs
-// up; it ends after [HandlerConfig.WorkTimeout].
+// up; it ends after [HandlerConfig.WorkTimeout], and [kopokopo.ClaimFrom] finds the
+// claim in it.
 type Handler struct {
 	engine *inbound.Engine[*Event]
 }
@@ -83,15 +84,16 @@ func NewWebhookHandler(cfg HandlerConfig, fn func(ctx context.Context, e *Event)
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Handler{engine: inbound.New(inbound.Config[*Event]{
-		Name:       "kyshi: webhook",
-		Verify:     cfg.Verifier.verifyRequest,
-		Parse:      cfg.receive,
-		Call:       call(fn),
-		DeadLetter: cfg.OnDeadLetter,
-		Store:      overStore(cfg.Store),
-		Logger:     cfg.Logger,
-		Mask:       clean,
-		MaxBody:    cfg.MaxBody, ReadTimeout: cfg.ReadTimeout, AckTimeout: cfg.AckTimeout, WorkTimeout: cfg.WorkTimeout,
+		Name:          "kyshi: webhook",
+		Verify:        cfg.Verifier.verifyRequest,
+		RefusedStatus: http.StatusBadRequest, // as Kyshi asks for
+		Parse:         cfg.receive,
+		Call:          call(fn),
+		DeadLetter:    cfg.OnDeadLetter,
+		Store:         overStore(cfg.Store),
+		Logger:        cfg.Logger,
+		Mask:          clean,
+		MaxBody:       cfg.MaxBody, ReadTimeout: cfg.ReadTimeout, AckTimeout: cfg.AckTimeout, WorkTimeout: cfg.WorkTimeout,
 	})}, nil
 }
 
@@ -125,22 +127,8 @@ func overStore(s kopokopo.DeliveryStore) inbound.Store {
 func call(fn func(context.Context, *Event) error) func(context.Context, *Event, inbound.Standing) error {
 	return func(ctx context.Context, e *Event, held inbound.Standing) error {
 		e.Revision = held.Revision
-		if claim, ok := held.Claim.(kopokopo.Claim); ok {
-			ctx = context.WithValue(ctx, claimContext{}, claim)
-		}
 		return fn(ctx, e)
 	}
-}
-
-// claimContext is the key of the claim in the context of a handler's function.
-type claimContext struct{}
-
-// ClaimFrom returns the claim under which a handler's function runs. A function
-// that does its work in a transaction can commit the claim in the same one, with a
-// store that supports it: then work and claim happen together or not at all.
-func ClaimFrom(ctx context.Context) (kopokopo.Claim, bool) {
-	claim, ok := ctx.Value(claimContext{}).(kopokopo.Claim)
-	return claim, ok
 }
 
 // ServeHTTP implements [http.Handler].
@@ -149,7 +137,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusInternalServerError)
 		return
 	}
-	h.engine.ServeHTTP(answer{w}, r)
+	h.engine.ServeHTTP(w, r)
 }
 
 // Shutdown refuses new deliveries with 503 and waits for those at work, until ctx
@@ -174,17 +162,3 @@ func (h *Handler) made() bool { return h != nil && h.engine != nil }
 
 // Format implements [fmt.Formatter]: no verb prints a secret.
 func (h *Handler) Format(f fmt.State, _ rune) { fmt.Fprint(f, "kyshi.Handler") }
-
-// answer says 400 where the engine says 401: Kyshi asks for it.
-type answer struct{ http.ResponseWriter }
-
-// WriteHeader implements [http.ResponseWriter].
-func (a answer) WriteHeader(status int) {
-	if status == http.StatusUnauthorized {
-		status = http.StatusBadRequest
-	}
-	a.ResponseWriter.WriteHeader(status)
-}
-
-// Unwrap lets [http.ResponseController] reach the connection's deadlines.
-func (a answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }

@@ -41,6 +41,8 @@ type Config[T any] struct {
 	// Verify checks the signature of the body as it arrived, and returns the index
 	// of the key that signed it.
 	Verify func(r *http.Request, body []byte) (key int, err error)
+	// RefusedStatus answers what does not verify. Default 401.
+	RefusedStatus int
 	// Parse reads a body that was verified. An error makes it a dead letter.
 	Parse func(body []byte, key int) (Event[T], error)
 	// Seen, if set, is told of each event, duplicates included, before it is claimed.
@@ -86,6 +88,9 @@ func New[T any](cfg Config[T]) *Engine[T] {
 	cfg.ReadTimeout = orDefault(cfg.ReadTimeout, DefaultReadTimeout)
 	cfg.AckTimeout = orDefault(cfg.AckTimeout, DefaultAckTimeout)
 	cfg.WorkTimeout = max(orDefault(cfg.WorkTimeout, DefaultWorkTimeout), cfg.AckTimeout)
+	if cfg.RefusedStatus == 0 {
+		cfg.RefusedStatus = http.StatusUnauthorized
+	}
 	if cfg.Mask == nil {
 		cfg.Mask = func(text string) string { return text }
 	}
@@ -146,8 +151,9 @@ func (e *Engine[T]) handle(w http.ResponseWriter, r *http.Request) reply {
 	}
 	key, err := e.Verify(r, body)
 	if err != nil {
-		e.refused.raise(r.Context(), e.Logger, slog.LevelWarn, e.Name+": signature refused", slog.Int("bytes", len(body)))
-		return reply{status: http.StatusUnauthorized}
+		e.refused.raise(r.Context(), e.Logger, slog.LevelWarn, e.Name+": signature refused",
+			slog.String("error", e.text(err)), slog.Int("bytes", len(body)))
+		return reply{status: e.RefusedStatus}
 	}
 	ctx := context.WithoutCancel(r.Context()) // a sender that hangs up must not stop the work
 	if !e.jobs.begin() {

@@ -63,3 +63,9 @@ func Over[C any](store Claims[C], read func(C) (State, int)) Store {
 		}, nil
 	}}
 }
+
+// claimKey is the key of the claim in the context of the work.
+type claimKey struct{}
+
+// ClaimFrom returns the store's claim under which work is done, or nil.
+func ClaimFrom(ctx context.Context) any { return ctx.Value(claimKey{}) }

@@ -55,7 +55,7 @@ func (e *Engine[T]) work(ctx context.Context, event Event[T], h held, answer cha
 		// The logger is the caller's too, and nothing of theirs may end the process.
 		_ = e.guarded(func() error { rep = e.settle(ctx, event.Key, h, err); return nil })
 	}()
-	bounded, cancel := context.WithTimeout(ctx, e.WorkTimeout)
+	bounded, cancel := context.WithTimeout(context.WithValue(ctx, claimKey{}, h.Claim), e.WorkTimeout)
 	defer cancel()
 	err = e.guarded(func() error { return e.Call(bounded, event.Value, h.Standing) })
 }

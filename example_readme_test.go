@@ -1,0 +1,120 @@
+package kopokopo_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/kopokopo-go/kopokopo"
+	"github.com/kopokopo-go/kopokopo/kopokopotest"
+)
+
+// receiveWebhooks is the README's section on webhooks.
+func receiveWebhooks(client *kopokopo.Client, mux *http.ServeMux) error {
+	handler, err := client.WebhookHandler(func(ctx context.Context, n *kopokopo.Notification) error {
+		if p, ok := n.Payload.(*kopokopo.Document[kopokopo.IncomingPayment]); ok && p.Attributes.Outcome() == kopokopo.OutcomeSucceeded {
+			return credit(ctx, n.Reference, p.Attributes.Event.Resource.Amount) // once for each M-PESA reference
+		}
+		return nil // acknowledged; an error makes K2 deliver again
+	})
+	if err != nil {
+		return err
+	}
+	mux.Handle("POST /kopokopo", handler)
+	return nil
+}
+
+// waitForPayment is the README's section on what became of a payment.
+func waitForPayment(ctx context.Context, client *kopokopo.Client, ref kopokopo.Ref) error {
+	payment, err := client.IncomingPayments.Wait(ctx, ref.ID)
+	switch {
+	case err == nil:
+		receipt := payment.Attributes.Event.Resource
+		fmt.Println("paid", receipt.Amount, "at till", receipt.TillNumber)
+	case errors.Is(err, kopokopo.ErrPaymentFailed):
+		fmt.Println("not paid:", payment.Attributes.Reasons())
+	default:
+		return err // still pending, say: wait again by the id, also after a restart
+	}
+	return nil
+}
+
+// payOut is the README's section on paying out.
+func payOut(ctx context.Context, client *kopokopo.Client) error {
+	ref, err := client.SendMoney.Create(ctx, kopokopo.SendMoneyReq{
+		Destinations: []kopokopo.SendMoneyDestination{
+			kopokopo.ToMobileWallet("0712 345 678", kopokopo.KES("15000"), "Salary, March"),
+			kopokopo.ToPaybill("888880", "12345678", kopokopo.KES("2300.50"), "Electricity"),
+		},
+		Metadata: map[string]any{"payroll": "2026-03"},
+	})
+	if err != nil {
+		return err // after ErrOutcomeUnknown, find out before paying again
+	}
+	paid, err := client.SendMoney.Wait(ctx, ref.ID)
+	switch {
+	case err == nil:
+		fmt.Println("all of it arrived")
+	case errors.Is(err, kopokopo.ErrPartial):
+		fmt.Println("only some of it arrived:", paid.Attributes.Reasons())
+	default:
+		return err
+	}
+	return nil
+}
+
+// reconcile is the README's section on reconciliation.
+func reconcile(ctx context.Context, client *kopokopo.Client, day time.Time) error {
+	for payment, err := range client.Transactions(ctx, kopokopo.TransactionsQuery{From: day, To: day.AddDate(0, 0, 1)}) {
+		if err != nil {
+			return err // what came before is complete
+		}
+		fmt.Println(payment.Reference, payment.Amount)
+	}
+	return nil
+}
+
+// The README from end to end: the shop's handler, a payment, a payout.
+func Example() {
+	k2 := kopokopotest.NewServer(kopokopotest.WithDelay(10 * time.Millisecond))
+	defer k2.Close()
+	cfg := k2.Config()
+	cfg.CallbackURL = "https://shop.example/kopokopo"
+	client, err := kopokopo.New(cfg)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.Close()
+	mux := http.NewServeMux()
+	fmt.Println(receiveWebhooks(client, mux))
+	k2.Handle(cfg.CallbackURL, mux)
+
+	ctx := context.Background()
+	for _, till := range []string{"1234567", "K000000"} {
+		ref, err := client.IncomingPayments.Create(ctx, kopokopo.ReceiveMpesaReq{
+			PaymentChannel: kopokopo.ChannelSTKPush,
+			TillNumber:     till,
+			Subscriber:     kopokopo.Subscriber{PhoneNumber: "0712 345 678"},
+			Amount:         kopokopo.KES("1500"),
+		})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(waitForPayment(ctx, client, ref))
+	}
+	fmt.Println(payOut(ctx, client))
+	fmt.Println(reconcile(ctx, client, time.Now().AddDate(0, 0, -2)))
+	// Output:
+	// <nil>
+	// paid 1500.0 at till 1234567
+	// <nil>
+	// not paid: [The initiator information is invalid.]
+	// <nil>
+	// all of it arrived
+	// <nil>
+	// <nil>
+}
