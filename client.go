@@ -176,9 +176,9 @@ func newCore(cfg Config, s settings) *core {
 		retries:     s.retries,
 	}
 	c.life, c.end = context.WithCancel(context.Background())
-	c.tokens = cfg.TokenSource
-	if c.tokens == nil {
-		c.tokens = newTokenCache(c)
+	c.tokens = newTokenCache(c)
+	if cfg.TokenSource != nil {
+		c.tokens = foreignTokens{cfg.TokenSource, c.life}
 	}
 	return c
 }
@@ -252,12 +252,12 @@ func (c *core) usable(ctx context.Context) error {
 	case c.closed.Load():
 		return ErrClosed
 	}
-	return nil
+	return ctx.Err() // nil unless it is over already
 }
 
 // fail makes the error of a call that came to v.
 func (r *request) fail(v verdict, attempts int, err error) error {
-	e := &CallError{Op: r.op, Attempts: attempts, Err: withoutOutcome(err)}
+	e := &CallError{Op: strings.TrimSpace(r.op), Attempts: attempts, Err: withoutOutcome(err)}
 	if !r.write {
 		return e
 	}

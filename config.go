@@ -36,7 +36,9 @@ type Credentials struct {
 	APIKey string `json:"api_key"` // Key that signs webhooks and callbacks. Optional; what signs or verifies requires it.
 }
 
-// Config contains sdk configuration parameters. Only BaseURL and the first two
+// Config contains sdk configuration parameters. No verb prints its secrets, nor those
+// of a Config in an exported field; fmt cannot be told so about unexported fields of
+// a program's own structs, so keep the [Client] there and not the Config. Only BaseURL and the first two
 // Credentials are required; [New] refuses a Config that cannot work with a
 // [*ValidationError] that names each faulty field.
 type Config struct {

@@ -15,7 +15,7 @@ func parseAmount(value string) (string, error) {
 	whole, cents, ok := splitDecimal(value)
 	switch {
 	case !ok:
-		return "", errors.New("must be a plain decimal such as 1500 or 99.50")
+		return "", errors.New("must be a plain decimal such as 1500")
 	case len(cents) > 2:
 		return "", errors.New("must have at most two decimals")
 	}

@@ -55,8 +55,11 @@
 //
 // # Secrets
 //
-// Credentials travel in bodies and headers, never in a URL. No error, log record or
-// printed value of this package holds a secret, a token, a phone number or a body.
+// Credentials travel in bodies and headers, never in a URL. No error and no log
+// record of this package holds a secret, a token, a phone number or a body, and a
+// printed Config, Client or token shows none. (fmt itself steps over that for verbs
+// that make no sense, %p and %w of a Config or Credentials by value; go vet reports
+// these.) Requests and what K2 answered print as they are: they are the program's.
 //
 // # Development
 //

@@ -163,7 +163,7 @@ func getDocument[A any](ctx context.Context, r route, id string, opts []CallOpti
 		err = responseError("data.id is not the id that was asked for")
 	}
 	if err != nil {
-		return nil, &CallError{Op: "get " + r.name, Attempts: 1, Err: err}
+		return nil, &CallError{Op: "get " + r.name, Attempts: rep.attempts, Err: err}
 	}
 	return doc, nil
 }
@@ -194,7 +194,7 @@ func (r route) create(ctx context.Context, req Request, opts []CallOption) (Ref,
 	}
 	ref := Ref{Location: rep.header.Get("Location")}
 	if ref.ID = locationID(ref.Location, r.path); ref.ID == "" {
-		return Ref{}, call.fail(unknown, 1, ErrNoLocation)
+		return ref, call.fail(unknown, rep.attempts, ErrNoLocation) // what K2 said may help to find it
 	}
 	return ref, nil
 }
@@ -318,7 +318,11 @@ func locationID(location, collection string) string {
 	if err != nil {
 		return ""
 	}
-	id := path.Base(strings.TrimRight(u.EscapedPath(), "/"))
+	segments := u.RawPath // as it came: what is escaped is no separator
+	if segments == "" {
+		segments = u.EscapedPath()
+	}
+	id := path.Base(strings.TrimRight(segments, "/"))
 	if !isID(id) {
 		return ""
 	}

@@ -3,6 +3,7 @@ package kopokopo
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 )
 
@@ -125,11 +126,14 @@ var resultKinds = map[string]resultKind{
 	"transaction_sms_notification": resultOf(func(c *Client, _ bool) getter[SMSNotification] { return c.V1.SMSNotifications }),
 }
 
+// errBehind asks for the delivery again.
+var errBehind = errors.New("K2 reports as pending what it has posted a final result of")
+
 // reread replaces a result's payload by what K2 says of the resource now.
 func (n *Notification) reread(ctx context.Context, c *Client) error {
 	kind, ok := resultKinds[n.Topic]
-	if !ok || n.Kind != KindResult || n.ID == "" {
-		return nil
+	if !ok || n.Kind != KindResult || n.ID == "" || n.Sample {
+		return nil // nothing K2 knows of
 	}
 	var delivered struct{ Data resultFacts }
 	if err := decodeEvent(n.Raw, &delivered); err != nil {
@@ -139,6 +143,11 @@ func (n *Notification) reread(ctx context.Context, c *Client) error {
 	doc, outcome, raw, err := kind.reread(ctx, c, n.ID, v1)
 	if err != nil {
 		return err
+	}
+	if n.final && outcome == OutcomePending {
+		// K2's answer is behind its own callback. Acknowledging the delivery now would
+		// lose the result.
+		return errBehind
 	}
 	var now resultFacts
 	if err := decodeEvent(raw, &now); err != nil {

@@ -40,7 +40,7 @@ type Notification struct {
 	Kind      NotificationKind // Which shape it came in.
 	CreatedAt Time             // When K2 created the event or the resource. K2 signs no other time: an old one can be a replay.
 	Key       string           // What makes two deliveries the same. At most 255 ASCII characters; "body:…" where K2 sent no id.
-	Reference string           // M-PESA receipt of the payment, "" if there is none. The same payment has it in every shape: credit by it.
+	Reference string           // M-PESA receipt of the payment, "" if there is none. The same payment has it in every shape: credit by it, and by ID where it is "". Send money has one for each disbursement instead.
 	Revision  int              // 1, and higher for each other body that came under the same Key after one was handled.
 	KeyIndex  int              // Which of the handler's keys signed it: 0 for the first. A later one means that a rotation is not over.
 	Sample    bool             // It is a sample of this package's, not a payment.
@@ -86,7 +86,7 @@ type envelope struct {
 	CreatedAt       Time            `json:"created_at"`
 	Event           eventEntry      `json:"event"`
 	Links           Links           `json:"_links"`
-	Sample          bool            `json:"sample"`
+	Sample          sampleMark      `json:"sample"`
 	Data            json.RawMessage `json:"data"`
 	TransactionType string          `json:"TransactionType"`
 	TransID         string          `json:"TransID"`
@@ -103,7 +103,7 @@ func parseEvent(body []byte) (*Notification, error) {
 	if err := decodeEvent(body, &env); err != nil {
 		return nil, unreadable("%w", describeJSON(err))
 	}
-	n := &Notification{Revision: 1, Raw: body, Sample: env.Sample}
+	n := &Notification{Revision: 1, Raw: body}
 	var err error
 	switch {
 	case env.Topic != "":
@@ -118,7 +118,18 @@ func parseEvent(body []byte) (*Notification, error) {
 	if err != nil {
 		return nil, err
 	}
+	n.Sample = bool(env.Sample) && (strings.HasPrefix(n.ID, "sample-") || strings.HasPrefix(n.Reference, "SAMPLE"))
 	return n, nil
+}
+
+// sampleMark is the mark of a sample: the literal true and nothing like it, since
+// what carries it may be acknowledged without a call.
+type sampleMark bool
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (m *sampleMark) UnmarshalJSON(data []byte) error {
+	*m = string(data) == "true"
+	return nil
 }
 
 // decodeEvent is decodeLenient for what is decoded without interface values: most
@@ -237,8 +248,8 @@ func (n *Notification) readResult(env envelope) error {
 	}
 	a := &f.Attributes
 	n.Kind, n.ID, n.Topic, n.Reference = KindResult, f.ID, f.Type, f.reference()
-	if n.Topic == "reversals" { // some of K2's documents spell it so
-		n.Topic = "reversal"
+	if singular := strings.TrimSuffix(n.Topic, "s"); resultKinds[singular].decode != nil {
+		n.Topic = singular // K2 is not sure of its plurals
 	}
 	if n.CreatedAt = a.CreatedAt; n.CreatedAt.IsZero() {
 		n.CreatedAt = a.InitiationTime

@@ -224,3 +224,24 @@ func TestKeysTellDeliveriesApart(t *testing.T) {
 		}
 	}
 }
+
+func TestOnlyWhatBearsAllMarksIsASample(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]bool{
+		`{"topic":"customer_created","id":"sample-1","event":{"resource":{}},"sample":true}`:                                             true,
+		`{"topic":"customer_created","id":"sample-1","event":{"resource":{}},"sample":"true"}`:                                           false,
+		`{"topic":"customer_created","id":"sample-1","event":{"resource":{}},"sample":1}`:                                                false,
+		`{"topic":"customer_created","id":"2133dbfb","event":{"resource":{}},"sample":true}`:                                             false,
+		`{"topic":"buygoods_transaction_received","id":"2133dbfb","event":{"resource":{"reference":"SAMPLEABC123"}},"sample":true}`:      true,
+		`{"topic":"buygoods_transaction_received","id":"2133dbfb","event":{"resource":{"reference":"OJM6Q1W84K"}},"sample":true}`:        false,
+		`{"topic":"buygoods_transaction_received","id":"sample-1","event":{"resource":{"reference":"OJM6Q1W84K"}}}`:                      false,
+		`{"TransactionType":"Buygoods","TransID":"SAMPLEABC123","TransAmount":"100.0","sample":true}`:                                    true,
+		`{"data":{"id":"sample-1","type":"incoming_payment","attributes":{"status":"Success"}},"sample":true}`:                           true,
+		`{"data":{"id":"a652f86f","type":"incoming_payments","attributes":{"status":"Success","event":{"resource":{}}}},"sample":false}`: false,
+	} {
+		n, err := kopokopo.ParseEvent([]byte(body))
+		require.NoError(t, err, body)
+		require.Equal(t, want, n.Sample, body)
+		require.NotNil(t, n.Payload, body)
+	}
+}

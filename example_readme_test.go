@@ -46,7 +46,7 @@ func payOut(ctx context.Context, client *kopokopo.Client) error {
 	ref, err := client.SendMoney.Create(ctx, kopokopo.SendMoneyReq{
 		Destinations: []kopokopo.SendMoneyDestination{
 			kopokopo.ToMobileWallet("0712 345 678", kopokopo.KES("15000"), "Salary, March"),
-			kopokopo.ToPaybill("888880", "12345678", kopokopo.KES("2300.50"), "Electricity"),
+			kopokopo.ToPaybill("888880", "12345678", kopokopo.KES("2300"), "Electricity"),
 		},
 		Metadata: map[string]any{"payroll": "2026-03"},
 	})

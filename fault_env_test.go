@@ -28,12 +28,11 @@ const wireBase = "http://127.0.0.1:7"
 
 // column is a class of calls, as the decision table has it.
 type column struct {
-	class          string
-	create         bool
-	method, path   string
-	template       string
-	call           func(ctx context.Context, c *kopokopo.Client) error
-	success, other int // statuses
+	class        string
+	create       bool
+	method, path string
+	template     string
+	call         func(ctx context.Context, c *kopokopo.Client) error
 }
 
 var columns = map[string]column{

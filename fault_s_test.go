@@ -252,7 +252,14 @@ func TestFault_S07_LogsOfEveryFault(t *testing.T) {
 
 func TestFault_S08_LogLine(t *testing.T) {
 	fault(t, everyone, allWays, func(e *env) {
-		e.w.script = inTurn([]step{readWhole, pause(time.Second), send(answer(429, "", "Retry-After: 2")), fin}, []step{serveAll})
+		first := firstly(answer(429, "", "Retry-After: 2"))
+		e.w.serve = func(p *peer, req wireRequest) string {
+			raw := first(p, req)
+			if raw != "" {
+				time.Sleep(time.Second)
+			}
+			return raw
+		}
 		require.NoError(e.T, e.call(e.Context()))
 		synctest.Wait()
 		var lines []record

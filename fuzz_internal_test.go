@@ -18,6 +18,7 @@ func FuzzLocationID(f *testing.F) {
 		"https://sandbox.kopokopo.com/api/v1/incoming_payments/0dad3e3f-a83e-4ed2-afa6-2e76a3df3a03", "http://localhost:3000/x/abc/", "abc", "",
 		"/api/v1/incoming_payments", "https://k2.example/api/v1/incoming_payments/..", "https://k2.example/a%2Fb", "https://k2.example/%61", "//a", "a?b=/c", "a#/c",
 		"https://k2.example/x/a;b", "mailto:abc", "http:abc", "///", "./abc", "abc/.", "https://k2.example/x/abc//", "\x00", "https://[::1]/abc",
+		"A0://0000000000/0    %2F0", // found by fuzzing: an escaped slash beside a raw space
 	} {
 		f.Add(seed)
 	}

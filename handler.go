@@ -23,6 +23,9 @@ type HandlerConfig struct {
 	// for them in this process, and a client for [Production] makes SkipSamples true.
 	Client *Client
 	// Store remembers what was handled. Default: a [MemoryStore] of the handler's own.
+	// One store is one set of handled deliveries: processes with the same function
+	// share it, handlers with different functions need one each, or the second finds
+	// everything done.
 	Store DeliveryStore
 	// Reread, for results and with a Client only, asks K2 for the resource's present
 	// state before your function runs, so that a replayed or stale message is not
@@ -78,8 +81,8 @@ func (c HandlerConfig) LogValue() slog.Value { return slog.StringValue(fmt.Sprin
 //
 // The body of the answer is always empty.
 //
-// Your function runs at most once at a time for one delivery, and is not called
-// again once it succeeded, for as long as the store remembers. K2's several
+// Your function runs at most once at a time for one delivery (as long as it returns
+// within 30 s of its context's end), and is not called again once it succeeded, for as long as the store remembers. K2's several
 // callbacks for one request have different bodies: each is delivered, those under
 // one [Notification.Key] with a rising [Notification.Revision]. One payment can
 // come in several shapes, as a result and as an event: credit it by

@@ -183,12 +183,19 @@ func TestRereadReplacesAStaleResult(t *testing.T) {
 			}
 			ref, err := create(t.Context(), pushRequest("https://elsewhere.example/"))
 			require.NoError(t, err)
-			// A message that says it was paid, while K2 says it is pending.
+			// A message that says it was paid, while K2 says it is pending: either it is
+			// forged or K2's answer is behind. Acknowledged, it would be lost.
 			body := fmt.Sprintf(`{"data":{"id":%q,"type":"incoming_payment","attributes":{"status":"Success","event":{"resource":{"reference":"REPLAYED"}},"_links":{"self":"https://api.kopokopo.com/api/%s/incoming_payments/x"}}}}`, ref.ID, version)
+			got = nil
+			require.Equal(t, 503, deliver(srv, h, body).Code)
+			require.Nil(t, got)
+			// Delivered again when K2 knows, it is K2's answer that counts.
+			require.NoError(t, srv.WaitIdle(t.Context()))
 			require.Equal(t, 200, deliver(srv, h, body).Code)
 			doc := got.Payload.(*kopokopo.Document[kopokopo.IncomingPayment])
-			require.Equal(t, kopokopo.OutcomePending, doc.Attributes.Outcome())
-			require.Empty(t, got.Reference)
+			require.Equal(t, kopokopo.OutcomeSucceeded, doc.Attributes.Outcome())
+			require.Equal(t, doc.Attributes.Event.Resource.Reference, got.Reference)
+			require.NotEqual(t, "REPLAYED", got.Reference)
 			require.Equal(t, body, string(got.Raw))
 		}
 	})

@@ -111,6 +111,39 @@ type TokenSource interface {
 	Token(ctx context.Context, rejected string) (string, error)
 }
 
+// foreignTokens calls a TokenSource of the caller's so that, whatever it does, each
+// call leaves on its own context and gets an error instead of a panic.
+type foreignTokens struct {
+	source TokenSource
+	life   context.Context // ends with the client
+}
+
+// Token implements [TokenSource].
+func (f foreignTokens) Token(ctx context.Context, rejected string) (string, error) {
+	type answer struct {
+		token string
+		err   error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		a := answer{err: errors.New("token source: panic")}
+		defer func() {
+			recover() // its value may hold a token
+			answers <- a
+		}()
+		token, err := f.source.Token(ctx, rejected)
+		a = answer{token, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.token, a.err
+	case <-ctx.Done():
+		return "", fmt.Errorf("waiting for a token: %w", ctx.Err())
+	case <-f.life.Done():
+		return "", ErrClosed
+	}
+}
+
 // Revoke makes a token unusable (POST /oauth/revoke). If it is the one this client
 // uses, the next call gets a new one.
 func (t *Tokens) Revoke(ctx context.Context, token string) error {
@@ -199,7 +232,7 @@ func (t *Tokens) send(ctx context.Context, call *request, answer any) error {
 		err = json.Unmarshal(rep.body, answer)
 	}
 	if err != nil {
-		return &CallError{Op: call.op, Attempts: 1, Err: responseError("%w", err)}
+		return &CallError{Op: call.op, Attempts: rep.attempts, Err: responseError("%w", err)}
 	}
 	return nil
 }

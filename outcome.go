@@ -1,6 +1,9 @@
 package kopokopo
 
-import "strings"
+import (
+	"math"
+	"strings"
+)
 
 // Outcome is what became of an asynchronous resource, read from all of its
 // statuses: K2 says "Processed" of a payment that was not paid, and "Received" of
@@ -156,6 +159,42 @@ func resolve(status string, parts []Outcome, expected int, errs []string) Outcom
 		return OutcomePending // a contradiction
 	}
 	return sum
+}
+
+// inFull takes back a success in which less arrived than was asked for: K2 can post
+// a result when the first of several disbursements is through. Where an amount is
+// missing or not a sum of money, there is nothing to compare.
+func inFull(outcome Outcome, batches []TransferBatch, asked ...Decimal) Outcome {
+	if outcome != OutcomeSucceeded {
+		return outcome
+	}
+	var paid []Decimal
+	for _, b := range batches {
+		if len(b.Disbursements) == 0 {
+			paid = append(paid, b.Amount)
+		}
+		for _, d := range b.Disbursements {
+			paid = append(paid, d.Amount)
+		}
+	}
+	want, known := sumMinor(asked)
+	got, readable := sumMinor(paid)
+	if known && readable && got < want {
+		return OutcomePending
+	}
+	return outcome
+}
+
+// sumMinor adds amounts up, in minor units. ok is false if one of them is none.
+func sumMinor(amounts []Decimal) (sum int64, ok bool) {
+	for _, a := range amounts {
+		minor, err := a.Minor()
+		if err != nil || minor < 0 || minor > math.MaxInt64-sum {
+			return 0, false
+		}
+		sum += minor
+	}
+	return sum, true
 }
 
 // transferParts returns what became of each disbursement, and of each batch that

@@ -199,7 +199,7 @@ func TestOutcomeOfEveryCombinationOfCollectionStatuses(t *testing.T) {
 			for _, errs := range []kopokopo.StringList{nil, {}, {"no"}} {
 				p := kopokopo.IncomingPayment{Status: top, Event: kopokopo.IncomingPaymentEntry{Errors: errs}}
 				if resource != "none" {
-					p.Event.Resource = &kopokopo.Transaction{Status: resource}
+					p.Event.Resource = &kopokopo.Transaction{ID: "1", Status: resource}
 				}
 				want := isPending
 				came := slices.Contains([]string{"Received", "Complete", ""}, resource)

@@ -142,5 +142,5 @@ func (r PaymentLinkReq) wire() any {
 		Note             string         `json:"note,omitempty"`
 		Metadata         map[string]any `json:"metadata,omitzero"`
 		Links            wireCallback   `json:"_links"`
-	}{r.TillNumber, amount.Currency, amount.Value, r.PaymentReference, r.Note, r.Metadata, r.Links.wire()}
+	}{strings.TrimSpace(r.TillNumber), amount.Currency, amount.Value, r.PaymentReference, r.Note, r.Metadata, r.Links.wire()}
 }

@@ -63,11 +63,13 @@ type Transaction struct {
 }
 
 // Outcome implements [Outcomer]. Only Success is a success, and only with the
-// transaction that it means: after OutcomeSucceeded, Event.Resource is not nil.
+// transaction that it means: after OutcomeSucceeded, Event.Resource is not nil and
+// has an ID or a Reference.
 // Received is pending, with or without a transaction.
 func (p IncomingPayment) Outcome() Outcome {
-	transaction := OutcomePending
-	if r := p.Event.Resource; r != nil {
+	transaction, r := OutcomePending, p.Event.Resource
+	exists := r != nil && (r.ID != "" || r.Reference != "") // an empty object is no payment
+	if exists {
 		transaction = OutcomeSucceeded // while nothing is said against it
 		if strings.TrimSpace(r.Status) != "" {
 			transaction = readStatus(ofTransaction, r.Status)
@@ -80,7 +82,7 @@ func (p IncomingPayment) Outcome() Outcome {
 		}
 		return transaction
 	case OutcomeFailed:
-		if p.Event.Resource != nil && transaction != OutcomeFailed {
+		if exists && transaction != OutcomeFailed {
 			return OutcomePending // failed, and yet there is a transaction
 		}
 		return OutcomeFailed
@@ -139,7 +141,7 @@ type Disbursement struct {
 
 // Outcome implements [Outcomer]: a payment is what its disbursements are.
 func (p Payment) Outcome() Outcome {
-	return resolve(p.Status, transferParts(p.TransferBatches), 0, p.Errors)
+	return inFull(resolve(p.Status, transferParts(p.TransferBatches), 0, p.Errors), p.TransferBatches, p.Amount.Value)
 }
 
 // Reasons implements [Outcomer].
@@ -153,7 +155,7 @@ type wireAmount struct {
 
 func (a Amount) wire() wireAmount {
 	value, _ := parseAmount(a.Value) // validated
-	return wireAmount{Currency: strings.TrimSpace(a.Currency), Value: json.Number(value)}
+	return wireAmount{Currency: strings.ToUpper(strings.TrimSpace(a.Currency)), Value: json.Number(value)}
 }
 
 // wireCallback is the one link K2 reads in a request.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 )
 
 // Phone is a Kenyan phone number. The zero Phone is no number.
@@ -18,7 +19,7 @@ type Phone struct{ national string } // nine digits
 // ignored. The error does not repeat the input.
 func ParsePhone(text string) (Phone, error) {
 	digits := strings.Map(func(r rune) rune {
-		if r == ' ' || r == '-' {
+		if unicode.IsSpace(r) || r == '-' {
 			return -1
 		}
 		return r
@@ -29,11 +30,11 @@ func ParsePhone(text string) (Phone, error) {
 	}
 	national, country := strings.CutPrefix(digits, "254")
 	switch {
-	case country && len(national) == 9:
+	case country && len(national) == 9 && national[0] != '0':
 		return Phone{national}, nil
 	case plus:
 		return Phone{}, errPhone
-	case len(digits) == 10 && digits[0] == '0':
+	case len(digits) == 10 && digits[0] == '0' && digits[1] != '0':
 		return Phone{digits[1:]}, nil
 	case len(digits) == 9 && (digits[0] == '7' || digits[0] == '1'):
 		return Phone{digits}, nil

@@ -2,6 +2,8 @@ package kopokopo
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -149,7 +151,7 @@ func (c *Client) Transactions(ctx context.Context, q TransactionsQuery, opts ...
 			yield(Transaction{}, &CallError{Op: "read transactions", Err: err})
 			return
 		}
-		r := reader{client: c, query: q.complete(), opts: opts}
+		r := reader{client: c, query: q.complete(), opts: opts, seen: map[fingerprint]bool{}}
 		r.readAll(ctx, yield)
 	}
 }
@@ -159,9 +161,12 @@ type reader struct {
 	client *Client
 	query  TransactionsQuery
 	opts   []CallOption
-	seen   map[string]bool // the transactions of the window before: windows overlap, but only neighbours
-	held   []Transaction   // those of them that belong behind that window
+	seen   map[fingerprint]bool // all transactions so far: K2 does not document by which of its clocks it filters
+	held   []Transaction        // those of them that belong behind the window read last
 }
+
+// fingerprint is an identity in 16 bytes, since a period can have a great many.
+type fingerprint [16]byte
 
 // readAll reads window after window.
 func (r *reader) readAll(ctx context.Context, yield func(Transaction, error) bool) {
@@ -202,21 +207,19 @@ func (r *reader) window(ctx context.Context, from, to time.Time) ([]Transaction,
 	if err != nil {
 		return nil, err
 	}
-	before, found := r.seen, r.held
-	r.seen = make(map[string]bool, len(doc.Attributes.Transactions))
+	if err := checkListed(doc.Raw); err != nil {
+		return nil, err
+	}
+	found := r.held
 	for _, polled := range doc.Attributes.Transactions {
 		t := polled.Resource
 		t.Type = polled.Type
-		if key := t.identity(); key != "" {
-			known := before[key] || r.seen[key]
-			r.seen[key] = true
-			if known {
-				continue
-			}
+		key := t.identity()
+		if r.seen[key] || !r.contains(t) {
+			continue
 		}
-		if r.contains(t) {
-			found = append(found, t)
-		}
+		r.seen[key] = true
+		found = append(found, t)
 	}
 	slices.SortStableFunc(found, func(a, b Transaction) int { return a.OriginationTime.Compare(b.OriginationTime.Time) })
 	end := len(found)
@@ -227,13 +230,55 @@ func (r *reader) window(ctx context.Context, from, to time.Time) ([]Transaction,
 	return found[:end], nil
 }
 
-// identity is what tells a transaction from others, "" if nothing does. A payment
-// and its reversal share a reference.
-func (t Transaction) identity() string {
-	if t.ID == "" && t.Reference == "" {
-		return ""
+// identity is what tells a transaction from others. A payment and its reversal share
+// a reference.
+func (t Transaction) identity() fingerprint {
+	sum := sha256.Sum256([]byte(t.ID + "\x00" + t.Reference))
+	return fingerprint(sum[:16])
+}
+
+// checkListed refuses an answer that lists something else than transactions. Such
+// leniency as is right for a name would be a gap in the books here.
+func checkListed(raw json.RawMessage) error {
+	var listed struct {
+		Attributes struct {
+			Transactions json.RawMessage `json:"transactions"`
+		} `json:"attributes"`
 	}
-	return t.ID + " " + t.Reference
+	if err := json.Unmarshal(raw, &listed); err != nil {
+		return responseError("the polling's document: %w", err)
+	}
+	list := listed.Attributes.Transactions
+	if len(list) == 0 || string(list) == "null" {
+		return nil
+	}
+	var elements []struct {
+		Resource *struct {
+			ID        any `json:"id"`
+			Reference any `json:"reference"`
+			Time      any `json:"origination_time"`
+		} `json:"resource"`
+	}
+	if err := decodeStrict(list, &elements); err != nil {
+		return responseError("transactions: %w", err)
+	}
+	for i, e := range elements {
+		if e.Resource == nil || isBlank(e.Resource.ID) && isBlank(e.Resource.Reference) {
+			return responseError("transactions[%d] is no transaction", i)
+		}
+		if text, _ := coerceString(e.Resource.Time).(string); text != "" {
+			if _, err := parseTime(text); err != nil {
+				return responseError("transactions[%d].origination_time cannot be read", i)
+			}
+		}
+	}
+	return nil
+}
+
+// isBlank reports whether a decoded value says nothing.
+func isBlank(value any) bool {
+	text, _ := coerceString(value).(string)
+	return strings.TrimSpace(text) == ""
 }
 
 // contains reports whether a transaction is in the period. One without a time is

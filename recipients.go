@@ -1,5 +1,7 @@
 package kopokopo
 
+import "strings"
+
 // PayRecipient is a registered recipient of version 1 (GET /api/v1/pay_recipients/{id}).
 type PayRecipient struct {
 	RecipientType      string `json:"recipient_type"`      // "Mobile Wallet", "Bank Account", "Till", "Paybill".
@@ -14,18 +16,26 @@ func (apr AddPAYRecipient) wire() any {
 	return struct {
 		Type         string           `json:"type"`
 		PayRecipient PaymentRecipient `json:"pay_recipient"` // documented as payment_recipient
-	}{canonicalRecipientType(apr.Type), apr.PaymentRecipient.canonical()}
+	}{canonicalRecipientType(apr.Type), apr.PaymentRecipient.canonical(apr.Type)}
 }
 
-// canonical returns the recipient as K2 spells it.
-func (r PaymentRecipient) canonical() PaymentRecipient {
-	if phone, err := ParsePhone(r.PhoneNumber); err == nil {
-		r.PhoneNumber = phone.E164()
+// canonical returns the fields that this kind of recipient has, as K2 spells them.
+func (r PaymentRecipient) canonical(kind string) PaymentRecipient {
+	own := PaymentRecipient{Nickname: r.Nickname}
+	switch canonicalRecipientType(kind) {
+	case MobileWallet:
+		phone, _ := ParsePhone(r.PhoneNumber) // validated
+		own.FirstName, own.MiddleName, own.LastName = r.FirstName, r.MiddleName, r.LastName
+		own.PhoneNumber, own.Email, own.Network = phone.E164(), r.Email, r.Network
+	case BankAccount:
+		own.AccountName, own.AccountNumber = r.AccountName, strings.TrimSpace(r.AccountNumber)
+		own.BankBranchReference, own.SettlementMethod = strings.TrimSpace(r.BankBranchReference), canonicalSettlementMethod(r.SettlementMethod)
+	case Till:
+		own.TillName, own.TillNumber = r.TillName, strings.TrimSpace(r.TillNumber)
+	case Paybill:
+		own.PayBillName, own.PayBillNumber, own.PayBillAccountNumber = r.PayBillName, strings.TrimSpace(r.PayBillNumber), strings.TrimSpace(r.PayBillAccountNumber)
 	}
-	if method := canonicalSettlementMethod(r.SettlementMethod); method != "" {
-		r.SettlementMethod = method
-	}
-	return r
+	return own
 }
 
 // ExternalRecipientReq registers somebody to pay (POST /api/v2/external_recipients).
@@ -62,5 +72,5 @@ func (r ExternalRecipientReq) wire() any {
 	return struct {
 		Type      string           `json:"type"`
 		Recipient PaymentRecipient `json:"external_recipient"`
-	}{canonicalRecipientType(r.Type), r.Recipient.canonical()}
+	}{canonicalRecipientType(r.Type), r.Recipient.canonical(r.Type)}
 }

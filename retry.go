@@ -212,6 +212,7 @@ func (c *core) do(ctx context.Context, call *request) (reply, error) {
 		}
 		rep, seen, err := c.once(ctx, &r, bearer)
 		if seen == sawSuccess {
+			rep.attempts = r.attempts
 			return rep, nil
 		}
 		r.cause = c.closing(err)

@@ -52,23 +52,26 @@ func TestProcessReadsOddResults(t *testing.T) {
 		attributes string
 		want       error
 	}{
-		"lower case":              {`"status":"success","event":{"resource":{"status":"received"}}`, nil},
-		"white space":             {`"status":" Success ","event":{"resource":{"status":" Received "}}`, nil},
+		"lower case":              {`"status":"success","event":{"resource":{"reference":"OJJ1MPU40Z","status":"received"}}`, nil},
+		"white space":             {`"status":" Success ","event":{"resource":{"reference":"OJJ1MPU40Z","status":" Received "}}`, nil},
 		"no status inside":        {`"status":"Success","event":{"resource":{"reference":"OJJ1MPU40Z"}}`, nil},
 		"success without payment": {`"status":"Success","event":{"resource":null}`, kopokopo.ErrPaymentPending},
+		"success, empty payment":  {`"status":"Success","event":{"resource":{}}`, kopokopo.ErrPaymentPending},
+		"success, blank payment":  {`"status":"Success","event":{"resource":{"id":null,"reference":"","amount":null}}`, kopokopo.ErrPaymentPending},
+		"failed, empty payment":   {`"status":"Failed","event":{"resource":{},"errors":["no"]}`, kopokopo.ErrPaymentFailed},
 		"success, no event":       {`"status":"Success"`, kopokopo.ErrPaymentPending},
-		"failed beside payment":   {`"status":"Failed","event":{"resource":{"status":"Received"}}`, kopokopo.ErrPaymentPending},
+		"failed beside payment":   {`"status":"Failed","event":{"resource":{"reference":"OJJ1MPU40Z","status":"Received"}}`, kopokopo.ErrPaymentPending},
 		"cancelled":               {`"status":"Cancelled"`, kopokopo.ErrPaymentFailed},
 		"failed, no reason":       {`"status":"Failed","event":{"errors":null}`, kopokopo.ErrPaymentFailed},
 		"failed, no event":        {`"status":"Failed"`, kopokopo.ErrPaymentFailed},
 		"unheard of":              {`"status":"Sleeping"`, kopokopo.ErrPaymentPending},
 		"no status":               {``, kopokopo.ErrPaymentPending},
 		"null status":             {`"status":null`, kopokopo.ErrPaymentPending},
-		"success beside errors":   {`"status":"Success","event":{"resource":{"status":"Received"},"errors":["no"]}`, kopokopo.ErrPaymentPending},
-		"success, later reversed": {`"status":"Success","event":{"resource":{"status":"Reversed"}}`, kopokopo.ErrPaymentFailed},
-		"received with resource":  {`"status":"Received","event":{"resource":{"status":"Received","amount":"1"}}`, kopokopo.ErrPaymentPending},
-		"absurd amount":           {`"status":"Success","event":{"resource":{"amount":"a lot"}}`, nil},
-		"metadata list":           {`"status":"Success","event":{"resource":{}},"metadata":[]`, nil},
+		"success beside errors":   {`"status":"Success","event":{"resource":{"reference":"OJJ1MPU40Z","status":"Received"},"errors":["no"]}`, kopokopo.ErrPaymentPending},
+		"success, later reversed": {`"status":"Success","event":{"resource":{"reference":"OJJ1MPU40Z","status":"Reversed"}}`, kopokopo.ErrPaymentFailed},
+		"received with resource":  {`"status":"Received","event":{"resource":{"reference":"OJJ1MPU40Z","status":"Received","amount":"1"}}`, kopokopo.ErrPaymentPending},
+		"absurd amount":           {`"status":"Success","event":{"resource":{"id":"1","amount":"a lot"}}`, nil},
+		"metadata list":           {`"status":"Success","event":{"resource":{"id":"1"}},"metadata":[]`, nil},
 	} {
 		id, err := sdk.ProcessIncommingMpesaPayment(result(test.attributes))
 		assert.Equal(t, testID, id, name)

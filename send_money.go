@@ -171,9 +171,14 @@ type SentDestination struct {
 }
 
 // Outcome implements [Outcomer]. It succeeded only if every destination has a
-// disbursement and every disbursement arrived.
+// disbursement, every disbursement arrived, and they come to what was asked for.
+// What a sweep should come to is not known: it succeeded if all that is listed arrived.
 func (s SendMoney) Outcome() Outcome {
-	return resolve(s.Status, transferParts(s.TransferBatches), len(s.Destinations), s.Errors)
+	asked := make([]Decimal, len(s.Destinations))
+	for i, d := range s.Destinations {
+		asked[i] = d.Amount
+	}
+	return inFull(resolve(s.Status, transferParts(s.TransferBatches), len(s.Destinations), s.Errors), s.TransferBatches, asked...)
 }
 
 // Reasons implements [Outcomer].
@@ -197,7 +202,7 @@ func (r SendMoneyReq) Validate() error {
 	for i, d := range r.Destinations {
 		field := fmt.Sprintf("destinations[%d].", i)
 		v.destination(field, d)
-		if own := strings.TrimSpace(d.Amount.Currency); own != "" && own != currency {
+		if own := strings.TrimSpace(d.Amount.Currency); own != "" && !strings.EqualFold(own, currency) {
 			v.add(field+"amount.currency", "must be the same for all destinations", nil)
 		}
 	}
@@ -278,7 +283,7 @@ func (r SendMoneyReq) wire() any {
 		Currency         string         `json:"currency"`
 		Metadata         map[string]any `json:"metadata,omitzero"`
 		Links            wireCallback   `json:"_links"`
-	}{destinations, r.SourceIdentifier, r.currency(), r.Metadata, r.Links.wire()}
+	}{destinations, strings.TrimSpace(r.SourceIdentifier), strings.ToUpper(r.currency()), r.Metadata, r.Links.wire()}
 }
 
 // wire writes only the fields of the destination's type. The amount is a number
@@ -292,7 +297,7 @@ func (d SendMoneyDestination) wire() any {
 			Reference   string      `json:"reference"`
 			Amount      json.Number `json:"amount"`
 			Description *string     `json:"description"` // null where there is none, as K2's docs have it
-		}{kind, d.Reference, json.Number(value), textOrNull(d.Description)}
+		}{kind, strings.TrimSpace(d.Reference), json.Number(value), textOrNull(d.Description)}
 	}
 	body := struct {
 		Type                 string      `json:"type"`
@@ -314,11 +319,11 @@ func (d SendMoneyDestination) wire() any {
 		phone, _ := ParsePhone(d.PhoneNumber) // validated
 		body.PhoneNumber, body.Network = phone.Digits(), orDefault(strings.TrimSpace(d.Network), NetworkSafaricom)
 	case BankAccount:
-		body.AccountName, body.AccountNumber, body.BankBranchReference = d.AccountName, d.AccountNumber, d.BankBranchReference
+		body.AccountName, body.AccountNumber, body.BankBranchReference = d.AccountName, strings.TrimSpace(d.AccountNumber), strings.TrimSpace(d.BankBranchReference)
 	case Till:
-		body.TillNumber = d.TillNumber
+		body.TillNumber = strings.TrimSpace(d.TillNumber)
 	case Paybill:
-		body.PayBillNumber, body.PayBillAccountNumber = d.PayBillNumber, d.PayBillAccountNumber
+		body.PayBillNumber, body.PayBillAccountNumber = strings.TrimSpace(d.PayBillNumber), strings.TrimSpace(d.PayBillAccountNumber)
 	}
 	return body
 }

@@ -25,7 +25,10 @@ import (
 //   - Another digest under a key with committed deliveries is fresh, with a
 //     Revision one higher than theirs.
 //
-// Methods are called from several goroutines at once. They should honour the
+// A store is one set of handled deliveries. Handlers with different functions need
+// one each.
+//
+// Methods are called from several goroutines at once. They have to honour the
 // context; an error of any of them makes the handler answer 503, so that K2
 // delivers again.
 type DeliveryStore interface {

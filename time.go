@@ -40,8 +40,8 @@ func (t Time) MarshalJSON() ([]byte, error) {
 const darajaTime = "20060102150405"
 
 // timeLayouts are the textual forms, the one in use today first. Fractions of a
-// second are read in all of them.
-var timeLayouts = []string{time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02 15:04:05 Z0700", "2006-01-02 15:04:05 UTC"}
+// second are read in all of them. A time without a zone is Kopo Kopo's own.
+var timeLayouts = []string{time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02 15:04:05 Z0700", "2006-01-02T15:04:05", "2006-01-02 15:04:05"}
 
 var errNoTime = errors.New("not a time")
 
@@ -54,8 +54,11 @@ func parseTime(text string) (time.Time, error) {
 	if isNumber(text) {
 		return unixTime(text)
 	}
+	if utc, ok := strings.CutSuffix(text, " UTC"); ok {
+		text = utc + " Z"
+	}
 	for _, layout := range timeLayouts {
-		if t, err := time.Parse(layout, text); err == nil {
+		if t, err := time.ParseInLocation(layout, text, eastAfrica); err == nil {
 			return t, nil
 		}
 	}

@@ -232,10 +232,10 @@ func TestTransactionsStopsWithItsReader(t *testing.T) {
 	})
 }
 
-// Nothing is lost that has no id, no time, or another's reference.
+// What has no time, no id, or another's reference is in the sequence, once.
 func TestTransactionsKeepsOddOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		list := `[{"type":"A","resource":{"amount":"1"}},{"type":"B","resource":{"amount":"2"}},null,` +
+		list := `[{"type":"A","resource":{"id":"a"}},{"type":"B","resource":{"reference":"b"}},` +
 			`{"type":"C","resource":{"id":"1","reference":"R","origination_time":"2026-03-01T05:00:00+03:00"}},` +
 			`{"type":"D","resource":{"id":"2","reference":"R","origination_time":"2026-03-01T04:00:00+03:00"}},` +
 			`{"type":"C","resource":{"id":"1","reference":"R","origination_time":"2026-03-01T05:00:00+03:00"}},` +
@@ -251,7 +251,56 @@ func TestTransactionsKeepsOddOnes(t *testing.T) {
 			require.NoError(t, err)
 			types = append(types, tx.Type)
 		}
-		assert.Equal(t, []string{"A", "B", "", "D", "C"}, types)
+		assert.Equal(t, []string{"A", "B", "D", "C"}, types)
+		require.NoError(t, client.Close())
+	})
+}
+
+// What is no list of transactions is an error, never an empty or a shorter list.
+func TestTransactionsRefusesWhatIsNoList(t *testing.T) {
+	for _, list := range []string{`{"0":{"type":"A","resource":{"id":"a"}}}`, `"none"`, `7`, `[null]`, `["x"]`, `[{"type":"A"}]`, `[{"type":"A","resource":null}]`,
+		`[{"type":"A","resource":"a"}]`, `[{"type":"A","resource":[]}]`, `[{"type":"A","resource":{"amount":"1"}}]`, `[{"type":"A","resource":{"id":"a","origination_time":"noon"}}]`} {
+		synctest.Test(t, func(t *testing.T) {
+			client := scripted(t, func(r *http.Request, _ string) *http.Response {
+				if r.Method == http.MethodPost {
+					return saysCreated(r, "p")
+				}
+				return says(r, 200, `{"data":{"id":"p","type":"polling","attributes":{"status":"Success","transactions":`+list+`}}}`)
+			})
+			var errs []error
+			for _, err := range client.Transactions(t.Context(), kopokopo.TransactionsQuery{From: midnight, To: midnight.AddDate(0, 0, 3), Callback: testCallback}) {
+				errs = append(errs, err)
+			}
+			require.Len(t, errs, 1, list)
+			require.ErrorIs(t, errs[0], kopokopo.ErrResponse, list)
+			require.NoError(t, client.Close())
+		})
+	}
+}
+
+// K2 may filter by another clock than the one it reports: a transaction that turns
+// up in the answers of several windows is still one.
+func TestTransactionsOnceOverAllWindows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		window := 0
+		client := scripted(t, func(r *http.Request, _ string) *http.Response {
+			if r.Method == http.MethodPost {
+				window++
+				return saysCreated(r, "p")
+			}
+			list := `[]`
+			if window != 2 {
+				list = `[{"type":"A","resource":{"id":"a","origination_time":"2026-03-03T05:00:00+03:00"}}]`
+			}
+			return says(r, 200, `{"data":{"id":"p","type":"polling","attributes":{"status":"Success","transactions":`+list+`}}}`)
+		})
+		var ids []string
+		for tx, err := range client.Transactions(t.Context(), kopokopo.TransactionsQuery{From: midnight, To: midnight.AddDate(0, 0, 4), Callback: testCallback}) {
+			require.NoError(t, err)
+			ids = append(ids, tx.ID)
+		}
+		require.Equal(t, []string{"a"}, ids)
+		require.Equal(t, 4, window)
 		require.NoError(t, client.Close())
 	})
 }

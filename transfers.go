@@ -27,9 +27,10 @@ type SettlementTransfer struct {
 	Links           Links           `json:"_links"`           // Where the callback goes.
 }
 
-// Outcome implements [Outcomer]: a transfer is what its disbursements are.
+// Outcome implements [Outcomer]: a transfer is what its disbursements are. What a
+// blind one should come to is not known: it succeeded if all that is listed arrived.
 func (t SettlementTransfer) Outcome() Outcome {
-	return resolve(t.Status, transferParts(t.TransferBatches), 0, t.Errors)
+	return inFull(resolve(t.Status, transferParts(t.TransferBatches), 0, t.Errors), t.TransferBatches, t.Amount.Value)
 }
 
 // Reasons implements [Outcomer].
@@ -79,5 +80,5 @@ func (r SettlementTransferReq) wire() any {
 		DestinationType      string `json:"destination_type"`
 		DestinationReference string `json:"destination_reference"`
 		blind
-	}{Amount{Value: amount.Value.String(), Currency: amount.Currency}, canonicalOwnAccount(r.DestinationType), r.DestinationReference, blind{r.Links.wire()}}
+	}{Amount{Value: amount.Value.String(), Currency: amount.Currency}, canonicalOwnAccount(r.DestinationType), strings.TrimSpace(r.DestinationReference), blind{r.Links.wire()}}
 }

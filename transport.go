@@ -68,8 +68,11 @@ func newPools(cfg Config, s settings) *pools {
 	own.Jar = nil
 
 	rt := own.Transport
-	if rt == nil {
+	if isNilTransport(rt) {
 		rt = http.DefaultTransport // which the program may have replaced: tracing, tests
+	}
+	if isNilTransport(rt) {
+		rt = standardTransport
 	}
 	base, ours := rt.(*http.Transport)
 	if !ours {
@@ -83,6 +86,12 @@ func newPools(cfg Config, s settings) *pools {
 	shared.Transport = noRedirects{wrapTransport(cfg, newProvingTransport(sharedBase))}
 	payOut.Transport = noRedirects{wrapTransport(cfg, newProvingTransport(payOutBase))}
 	return &pools{shared: &shared, payOut: &payOut, proofs: true, owned: []*http.Transport{sharedBase, payOutBase}}
+}
+
+// isNilTransport reports whether there is no RoundTripper, or a nil one in the interface.
+func isNilTransport(rt http.RoundTripper) bool {
+	t, ok := rt.(*http.Transport)
+	return rt == nil || ok && t == nil
 }
 
 // wrapTransport applies the caller's wrapper, if there is one.
@@ -103,6 +112,9 @@ type noRedirects struct{ http.RoundTripper }
 // RoundTrip implements http.RoundTripper.
 func (t noRedirects) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := t.RoundTripper.RoundTrip(req)
+	if resp == nil && err == nil {
+		return nil, errors.New("the RoundTripper returned neither an answer nor an error")
+	}
 	if resp != nil && resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		resp.Header = resp.Header.Clone() // it may be a canned answer's
 		resp.Header.Del("Location")
@@ -276,7 +288,8 @@ type proof struct {
 	over   bool // the verdict was given: nothing may be sent any more
 	conn   *countingConn
 	before int64
-	doubt  bool // something was had that the writes cannot be told of
+	doubt  bool       // something was had that the writes cannot be told of
+	last   *tripError // what the last round trip to end has failed with
 }
 
 // proofKey finds the attempt's proof in a request's context.
@@ -310,10 +323,15 @@ func (p *proof) begin(doubt bool) bool {
 	return true
 }
 
-func (p *proof) end() {
+func (p *proof) end(err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.active--
+	if err == nil {
+		return nil
+	}
+	p.last = &tripError{err}
+	return p.last
 }
 
 // gotConn notes the connection a request is about to be written to, and what had
@@ -345,15 +363,34 @@ func (p *proof) gotConn(info httptrace.GotConnInfo) {
 }
 
 // unsent reports whether it is certain that no byte of the attempt left, nor will.
-// It must only be asked once the attempt has failed: it seals the connection.
-func (p *proof) unsent() bool {
+// It must only be asked once the attempt has failed, with the error it failed with:
+// it seals the connection.
+func (p *proof) unsent(err error) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.over = true
-	if !p.begun || p.active > 0 || p.doubt {
+	if !p.begun || p.active > 0 || p.doubt || !p.isOurs(err) {
 		return false
 	}
 	return p.conn == nil || p.conn.sealAt(p.before)
+}
+
+// tripError marks the failure of one round trip of ours. It changes nothing else.
+type tripError struct{ error }
+
+// Unwrap returns the failure itself.
+func (e *tripError) Unwrap() error { return e.error }
+
+// isOurs reports whether an attempt failed with what the last round trip of ours
+// failed with, and with nothing else: a wrapper may have gone on to send the request
+// by a way of its own.
+func (p *proof) isOurs(err error) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if trip, ok := err.(*tripError); ok {
+			return trip == p.last
+		}
+	}
+	return false
 }
 
 // provingTransport stands below every wrapper and feeds the attempt's proof.
@@ -367,7 +404,7 @@ func newProvingTransport(base *http.Transport) *provingTransport {
 }
 
 // RoundTrip implements http.RoundTripper.
-func (t *provingTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+func (t *provingTransport) RoundTrip(req *http.Request) (_ *http.Response, err error) {
 	ctx := req.Context()
 	p, _ := ctx.Value(proofKey{}).(*proof)
 	if p != nil {
@@ -377,7 +414,7 @@ func (t *provingTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 			}
 			return nil, errSealed
 		}
-		defer p.end()
+		defer func() { err = p.end(err) }()
 		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: p.gotConn})
 	}
 	req = req.WithContext(ctx)
@@ -390,6 +427,8 @@ type reply struct {
 	status int
 	header http.Header
 	body   []byte
+
+	attempts int // that it took
 }
 
 // attempt sends a request once and reads the answer. unsent is true only for an
@@ -412,7 +451,7 @@ func (c *core) attempt(ctx context.Context, call *request, bearer string) (rep r
 	}
 	resp, err := c.pools.client(call.class).Do(req)
 	if err != nil {
-		return reply{}, c.pools.proofs && p.unsent(), transportError(caller, err)
+		return reply{}, c.pools.proofs && p.unsent(err), transportError(caller, err)
 	}
 	defer resp.Body.Close()
 	rep = reply{status: resp.StatusCode, header: resp.Header}
@@ -456,6 +495,9 @@ func transportError(ctx context.Context, err error) error {
 	var outer *url.Error
 	if errors.As(err, &outer) {
 		err = outer.Err
+	}
+	if trip, ok := err.(*tripError); ok {
+		err = trip.error
 	}
 	if ctxErr := ctx.Err(); ctxErr != nil && !errors.Is(err, ctxErr) {
 		return errors.Join(ctxErr, err)

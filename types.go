@@ -24,7 +24,9 @@ type Amount struct {
 	Currency string `json:"currency,omitempty"` // Currency
 }
 
-// KES returns an amount of Kenyan shillings, written as a plain decimal: KES("1500"), KES("99.50").
+// KES returns an amount of Kenyan shillings, written as a plain decimal: KES("1500").
+// M-PESA moves whole shillings: whether K2 refuses or rounds a fraction is not
+// documented, so do not send one there.
 func KES(value string) Amount { return Amount{Value: value, Currency: "KES"} }
 
 // UnmarshalJSON takes the value as text, number or null.

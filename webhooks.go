@@ -94,7 +94,10 @@ func VerifyRequest(r *http.Request, body []byte, keys ...string) error {
 
 // matchRequest returns the index of the key that signed a request.
 func matchRequest(r *http.Request, body []byte, keys ...string) (int, error) {
-	values := r.Header.Values(SignatureHeader)
+	var values []string
+	if r != nil {
+		values = r.Header.Values(SignatureHeader)
+	}
 	switch len(values) {
 	case 0:
 		return matchSignature(body, "", keys)

@@ -2,6 +2,7 @@ package kopokopotest
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"net/http"
 	"strings"
@@ -29,8 +30,11 @@ type Fault struct {
 
 // Inject adds a fault. Faults are tried in the order they were added; a request
 // meets the first that matches. They apply before anything is checked, to the
-// OAuth endpoints too.
+// OAuth endpoints too. Inject panics if Status is no status of a final answer.
 func (s *Server) Inject(f Fault) {
+	if f.Status != 0 && (f.Status < 200 || f.Status > 999) {
+		panic(fmt.Sprintf("kopokopotest: Inject: status %d cannot be answered", f.Status))
+	}
 	if f.Times == 0 {
 		f.Times = 1
 	}

@@ -112,7 +112,8 @@ func (s *Server) Client() *http.Client { return s.apiClient }
 // Close shuts the server down: it lets requests being answered finish, gives up
 // transitions and deliveries that are still outstanding, and returns when no
 // goroutine of the server is left. To let everything happen first, call
-// [Server.WaitIdle]. Closing again does nothing.
+// [Server.WaitIdle]. Closing again does nothing. It waits for handlers registered
+// with [Server.Handle] to return, so do not call it from one.
 func (s *Server) Close() {
 	s.closed.Do(func() {
 		s.handling.close()

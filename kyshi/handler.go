@@ -16,7 +16,8 @@ type HandlerConfig struct {
 	// Verifier checks the signatures.
 	Verifier *Verifier
 	// Store remembers what was handled: the same store as for Kopo Kopo's webhooks,
-	// or another. Default: a [kopokopo.MemoryStore] of the handler's own, which
+	// whose keys cannot be mistaken for these, or another. Handlers of Kyshi's with
+	// different functions need one each. Default: a [kopokopo.MemoryStore] of the handler's own, which
 	// forgets everything when the process ends.
 	Store kopokopo.DeliveryStore
 	// SkipSamples acknowledges samples (see [SampleCharge]) without calling your
@@ -61,8 +62,8 @@ type HandlerConfig struct {
 // Every event reaches your function, those of unknown types too: return nil for
 // what you do not handle, and it is acknowledged.
 //
-// Your function runs at most once at a time for one delivery, and is not called
-// again once it succeeded, for as long as the store remembers. Other bytes under the
+// Your function runs at most once at a time for one delivery (as long as it returns
+// within 30 s of its context's end), and is not called again once it succeeded, for as long as the store remembers. Other bytes under the
 // same [Event.Key] are delivered with a rising [Event.Revision], so credit by
 // [Data.Reference]. The context of your function is not cancelled when Kyshi hangs
 // up; it ends after [HandlerConfig.WorkTimeout], and [kopokopo.ClaimFrom] finds the

@@ -33,7 +33,6 @@ func parseEvent(body []byte) (*Event, error) {
 	if e.Type == "" {
 		return nil, fmt.Errorf("%w: it does not name its event", ErrEvent)
 	}
-	e.Sample = string(top.raw("sample")) == "true"
 	e.Data.Raw = body
 	source := layers{top}
 	if data, ok := top.object("data"); ok {
@@ -44,6 +43,8 @@ func parseEvent(body []byte) (*Event, error) {
 	if e.Type == EventSuccessful && e.Data.Reference == "" {
 		return nil, fmt.Errorf("%w: a successful charge without a reference", ErrEvent)
 	}
+	// Three marks, since a sample may be acknowledged without a call.
+	e.Sample = string(top.raw("sample")) == "true" && strings.HasPrefix(e.Data.Reference, samplePrefix) && e.Data.Meta.Mode != "live"
 	e.ID = e.Data.Meta.EventID
 	e.Key = e.key()
 	return e, nil

@@ -23,6 +23,8 @@ const (
 // sampleCharge is a charge with every documented member, and a mark: a signed
 // sample must never be taken for a payment. The arguments are unique texts and the
 // present time.
+const samplePrefix = "SAMPLE-"
+
 const sampleCharge = `{"event":"successful","data":{"reference":"SAMPLE-%[1]s","amount":100.5,` +
 	`"customer":{"id":"sample-customer","firstName":"Jane","lastName":"Sample","email":"jane@example.com","phone":"+254999999999"},` +
 	`"authorization":{"authorizationCode":"AUTH_sample","cardType":"visa","brand":"visa","last4":"1111","bin":"411111","expMonth":"08","expYear":"2030"},` +

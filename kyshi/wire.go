@@ -75,9 +75,19 @@ func (l layers) raw(name string) json.RawMessage {
 	return nil
 }
 
-// text reads text, a number or a truth value as text, and anything else as "".
+// text reads text, a number or a truth value as text, and anything else as "". An
+// empty text counts as missing: the next layer may have one.
 func (l layers) text(name string) string {
-	value := l.raw(name)
+	for _, o := range l {
+		if text := scalarText(o.raw(name)); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// scalarText reads one value as text.
+func scalarText(value json.RawMessage) string {
 	if len(value) == 0 || value[0] == '{' || value[0] == '[' {
 		return ""
 	}

@@ -39,7 +39,7 @@ func run(ctx context.Context, cfg kopokopo.Config, out io.Writer) error {
 		Destinations: []kopokopo.SendMoneyDestination{
 			kopokopo.ToMobileWallet("0712 345 678", kopokopo.KES("15000"), "Salary, March"),
 			kopokopo.ToMobileWallet(kopokopotest.FailPhone, kopokopo.KES("12000"), "Salary, March"), // never arrives
-			kopokopo.ToPaybill("888880", "12345678", kopokopo.KES("2300.50"), "Electricity"),
+			kopokopo.ToPaybill("888880", "12345678", kopokopo.KES("2300"), "Electricity"),
 		},
 		Metadata: map[string]any{"payroll": "2026-03"}, // comes back in the result
 	})

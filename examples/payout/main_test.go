@@ -21,7 +21,7 @@ func TestRun(t *testing.T) {
 All in all: partial
   mobile_wallet KES 15000.0: Transferred 
   mobile_wallet KES 12000.0: Cancelled The balance is insufficient for the transaction
-  paybill KES 2300.5: Transferred 
+  paybill KES 2300.0: Transferred 
 `, out.String())
 	})
 }

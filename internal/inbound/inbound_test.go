@@ -196,3 +196,32 @@ func TestResponseWriterWithoutDeadlines(t *testing.T) {
 	e.ServeHTTP(plain, httptest.NewRequest(http.MethodPost, "/", strings.NewReader("good")))
 	require.Equal(t, 200, rec.Code)
 }
+
+// slowStore takes its time over a claim, whatever the context says.
+type slowStore struct{ took chan string }
+
+func (s slowStore) Claim(_ context.Context, key string, _ [32]byte, _ time.Duration) (string, error) {
+	time.Sleep(3 * time.Second)
+	s.took <- key
+	return key, nil
+}
+func (slowStore) Commit(context.Context, string) error  { return nil }
+func (slowStore) Release(context.Context, string) error { return nil }
+
+// A store that is slow must not keep the sender waiting, nor lose what it claimed.
+func TestSlowClaimDoesNotHoldTheSender(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := slowStore{make(chan string, 1)}
+		engine, steps := trace(func(cfg *Config[string]) {
+			cfg.Store = Over(store, func(string) (State, int) { return Fresh, 0 })
+			cfg.AckTimeout = time.Second
+		})
+		begun := time.Now()
+		rec := serve(engine, "event")
+		require.Equal(t, http.StatusServiceUnavailable, rec.Code)
+		require.Equal(t, time.Second, time.Since(begun))
+		require.NoError(t, engine.Shutdown(context.Background()))
+		require.Equal(t, "event", <-store.took)
+		require.Contains(t, *steps, "call", "what was claimed is handled")
+	})
+}

@@ -53,6 +53,7 @@ func Over[C any](store Claims[C], read func(C) (State, int)) Store {
 			return held{}, err
 		}
 		state, revision := read(claim)
+		revision = max(1, revision)
 		if state < Fresh || state > Done {
 			return held{}, fmt.Errorf("claim is in state %d, which does not exist", state)
 		}

@@ -8,48 +8,60 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
+	"time"
 )
 
 // deliver claims an event and has the work done, or finds that it is done.
 func (e *Engine[T]) deliver(ctx context.Context, event Event[T], digest [32]byte) reply {
-	patience, cancel := context.WithTimeout(ctx, e.AckTimeout) // the sender's
-	defer cancel()
-	var h held
-	err := e.guarded(func() (err error) {
-		h, err = e.Store.claim(patience, event.Key, digest, e.WorkTimeout+leaseMargin)
-		return err
-	})
-	if err != nil {
-		e.log(ctx, slog.LevelError, "delivery store failed on claim, nothing was called", event.Key, err)
-		return reply{status: http.StatusServiceUnavailable, retryAfter: busyRetry}
-	}
-	switch h.State {
-	case Done:
-		return reply{status: http.StatusOK}
-	case Busy:
-		return reply{status: http.StatusServiceUnavailable, retryAfter: busyRetry}
-	}
+	ack := time.NewTimer(e.AckTimeout)
+	defer ack.Stop()
 	answer := make(chan reply, 1)
 	e.jobs.join()
-	go e.work(ctx, event, h, answer)
+	go e.work(ctx, event, digest, answer)
 	select {
 	case rep := <-answer:
 		return rep
-	case <-patience.Done():
-		e.log(ctx, slog.LevelWarn, "the function takes longer than the acknowledgement deadline; it goes on, and the sender is asked to deliver again", event.Key, nil)
+	case <-ack.C:
+		e.log(ctx, slog.LevelWarn, "the function or the store takes longer than the acknowledgement deadline; it goes on, and the sender is asked to deliver again", event.Key, nil)
 		return reply{status: http.StatusServiceUnavailable, retryAfter: e.AckTimeout}
 	}
+}
+
+// claim asks the store for a delivery. rep is set if there is nothing to do.
+func (e *Engine[T]) claim(ctx context.Context, key string, digest [32]byte) (h held, rep reply) {
+	bounded, cancel := context.WithTimeout(ctx, e.AckTimeout)
+	defer cancel()
+	err := e.guarded(func() (err error) {
+		h, err = e.Store.claim(bounded, key, digest, e.WorkTimeout+leaseMargin)
+		return err
+	})
+	switch {
+	case err != nil:
+		e.log(ctx, slog.LevelError, "delivery store failed on claim, nothing was called", key, err)
+		return h, reply{status: http.StatusServiceUnavailable, retryAfter: busyRetry}
+	case h.State == Done:
+		return h, reply{status: http.StatusOK}
+	case h.State == Busy:
+		return h, reply{status: http.StatusServiceUnavailable, retryAfter: busyRetry}
+	}
+	return h, reply{}
 }
 
 // errExited is what stands where a function ended its goroutine instead of returning.
 var errExited = errors.New("the function called runtime.Goexit")
 
-// work calls the function and settles the claim, whatever happens on the way. It
-// is a goroutine of its own because it may outlive the request.
-func (e *Engine[T]) work(ctx context.Context, event Event[T], h held, answer chan<- reply) {
+// work claims, calls the function and settles the claim, whatever happens on the
+// way. It is a goroutine of its own because it may outlive the request: the store
+// is the caller's too, and may hang.
+func (e *Engine[T]) work(ctx context.Context, event Event[T], digest [32]byte, answer chan<- reply) {
 	rep := reply{status: http.StatusInternalServerError}
 	defer e.jobs.end()
 	defer func() { answer <- rep }()
+	h, settled := e.claim(ctx, event.Key, digest)
+	if settled.status != 0 {
+		rep = settled
+		return
+	}
 	err := errExited
 	defer func() {
 		// The logger is the caller's too, and nothing of theirs may end the process.
