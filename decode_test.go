@@ -12,7 +12,7 @@ import (
 	"github.com/kopokopo-go/kopokopo"
 )
 
-// The rows of the dossier's part F that touch the documented types.
+// The oddities on record of the wire that touch the documented types.
 
 func TestTokenNumbersInEveryForm(t *testing.T) {
 	t.Parallel()

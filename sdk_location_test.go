@@ -51,7 +51,7 @@ func TestLocationHeaderInLowerCase(t *testing.T) {
 	assert.Equal(t, testID, id)
 }
 
-// A body beside the Location says nothing (dossier A.3).
+// A body beside the Location says nothing.
 func TestBodyOfACreateIsIgnored(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{"", "{}", `{"data":"some_data"}`, "<html>", strings.Repeat("x", 2<<20)} {

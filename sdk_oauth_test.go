@@ -14,7 +14,7 @@ import (
 	"github.com/kopokopo-go/kopokopo/kopokopotest"
 )
 
-// ownUserAgent is the User-Agent that K2 wants to see (dossier A.2).
+// ownUserAgent is the User-Agent that K2 wants to see.
 var ownUserAgent = "kopokopo-go/" + kopokopo.Version + " (" + runtime.Version() + "; " + runtime.GOOS + ")"
 
 // requireForm checks a call of an OAuth endpoint: everything in the body, nothing in the query.
