@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/kopokopo-go/kopokopo/internal/redact"
 )
 
 // maxErrorBody is how much of an error's body is kept.
@@ -43,7 +45,7 @@ func (e *APIError) Error() string {
 	text := strconv.Itoa(e.StatusCode)
 	switch {
 	case len(e.Messages) > 0:
-		text += ": " + cleanText(strings.Join(e.Messages, "; "))
+		text += ": " + redact.Text(strings.Join(e.Messages, "; "))
 	case e.summary != "":
 		text += " " + e.summary
 	default:
@@ -100,7 +102,7 @@ func describeBody(mediaType string, size int) string {
 	}
 	kind := "body"
 	if _, sub, ok := strings.Cut(mediaType, "/"); ok {
-		kind = cleanText(sub)
+		kind = redact.Text(sub)
 	}
 	if size < 1<<10 {
 		return fmt.Sprintf("%s, %d bytes", kind, size)
@@ -126,7 +128,7 @@ func (e *APIError) readMessages(body []byte, mask func(string) string) {
 	}
 	for _, key := range []string{"error_code", "error"} { // OAuth's error is a code, an object of texts is none
 		if code, _ := coerceString(members[key]).(string); e.Code == "" {
-			e.Code = cleanText(mask(code))
+			e.Code = redact.Text(mask(code))
 		}
 	}
 }
@@ -143,7 +145,7 @@ func maskForm(call *request, text string) string {
 // addMessages keeps the first twenty messages, fit to be shown.
 func (e *APIError) addMessages(found []string, mask func(string) string) {
 	for _, text := range found[:min(len(found), 20)] {
-		e.Messages = append(e.Messages, cleanText(mask(text)))
+		e.Messages = append(e.Messages, redact.Text(mask(text)))
 	}
 }
 

@@ -4,8 +4,9 @@ import (
 	"errors"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/kopokopo-go/kopokopo/internal/redact"
 )
 
 // The documented errors.
@@ -148,7 +149,7 @@ func causeText(err error) string {
 		return v.list() // our own words, and all of them
 	}
 	text := strings.TrimPrefix(err.Error(), "kopokopo: ")
-	return cleanText(strings.ReplaceAll(text, "\n", "; ")) // errors.Join's way of listing
+	return redact.Text(strings.ReplaceAll(text, "\n", "; ")) // errors.Join's way of listing
 }
 
 // Unwrap returns the outcome and the cause.
@@ -191,7 +192,7 @@ type FailedError struct {
 func newFailedError(id, kind string, outcome Outcome, reasons []string) *FailedError {
 	e := &FailedError{ID: id, Type: kind, Outcome: outcome}
 	for _, reason := range reasons {
-		e.Reasons = append(e.Reasons, cleanText(reason))
+		e.Reasons = append(e.Reasons, redact.Text(reason))
 	}
 	return e
 }
@@ -203,7 +204,7 @@ func (e *FailedError) Error() string {
 		text = strings.TrimSuffix(text, "failed") + ErrPartial.Error()
 	}
 	if len(e.Reasons) > 0 {
-		text += ": " + cleanText(strings.Join(e.Reasons, "; "))
+		text += ": " + redact.Text(strings.Join(e.Reasons, "; "))
 	}
 	return text
 }
@@ -221,45 +222,6 @@ func (e *FailedError) Is(target error) bool {
 
 // noPayments are the asynchronous resources in which no money moves.
 var noPayments = []string{"polling", "transaction_sms_notification", "payment_link"}
-
-// maxText is how much of a foreign text an error repeats, in bytes.
-const maxText = 512
-
-// cleanText makes a foreign text fit for an error and a log: one line, printable,
-// bounded, and with runs of seven and more digits (phones, accounts) masked.
-func cleanText(text string) string {
-	var out strings.Builder
-	digits := 0
-	for _, r := range text {
-		if out.Len() >= maxText {
-			break
-		}
-		if r >= '0' && r <= '9' {
-			digits++
-			out.WriteRune(r)
-			continue
-		}
-		maskDigits(&out, digits)
-		digits = 0
-		if !strconv.IsPrint(r) {
-			r = ' '
-		}
-		out.WriteRune(r)
-	}
-	maskDigits(&out, digits)
-	return strings.TrimSpace(out.String())
-}
-
-// maskDigits replaces the last n characters, all digits, if they are seven or more.
-func maskDigits(out *strings.Builder, n int) {
-	if n < 7 {
-		return
-	}
-	kept := out.String()[:out.Len()-n]
-	out.Reset()
-	out.WriteString(kept)
-	out.WriteString("*******")
-}
 
 // masker returns a function that replaces the given secrets wherever they stand,
 // also as they stand in a form.

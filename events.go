@@ -10,6 +10,9 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+
+	"github.com/kopokopo-go/kopokopo/internal/inbound"
+	"github.com/kopokopo-go/kopokopo/internal/redact"
 )
 
 // NotificationKind says which of K2's three shapes a notification came in.
@@ -52,12 +55,12 @@ type Notification struct {
 
 // Format implements [fmt.Formatter]: what it prints is not personal.
 func (n Notification) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "kopokopo.Notification(%s %s, key %s, revision %d)", n.Kind, cleanText(n.Topic), n.Key, n.Revision)
+	fmt.Fprintf(f, "kopokopo.Notification(%s %s, key %s, revision %d)", n.Kind, redact.Text(n.Topic), n.Key, n.Revision)
 }
 
 // LogValue implements [slog.LogValuer]: what it logs is not personal.
 func (n Notification) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("kind", string(n.Kind)), slog.String("topic", cleanText(n.Topic)),
+	return slog.GroupValue(slog.String("kind", string(n.Kind)), slog.String("topic", redact.Text(n.Topic)),
 		slog.String("key", n.Key), slog.Int("revision", n.Revision), slog.Bool("sample", n.Sample))
 }
 
@@ -275,22 +278,7 @@ func (n *Notification) key(id string, parts ...string) string {
 	}
 	key := string(n.Kind)
 	for _, part := range parts {
-		key += ":" + keyPart(part)
+		key += ":" + inbound.KeyPart(part)
 	}
 	return key
-}
-
-// maxKeyPart keeps a key within 255 characters, which any database can index.
-const maxKeyPart = 64
-
-// keyPart makes a text fit for a key, so that different texts stay different.
-func keyPart(text string) string {
-	plain := len(text) <= maxKeyPart && !strings.ContainsFunc(text, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.')
-	})
-	if plain {
-		return text
-	}
-	digest := sha256.Sum256([]byte(text))
-	return "~" + hex.EncodeToString(digest[:])
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kopokopo-go/kopokopo/internal/inbound"
+	"github.com/kopokopo-go/kopokopo/internal/redact"
 )
 
 // HandlerConfig is what a [Handler] is made of. Keys or a Client is required;
@@ -134,7 +135,7 @@ func NewWebhookHandler(cfg HandlerConfig, fn func(ctx context.Context, n *Notifi
 		DeadLetter: cfg.OnDeadLetter,
 		Store:      overStore(cfg.Store),
 		Logger:     cfg.Logger,
-		Mask:       cleanText,
+		Mask:       redact.Text,
 		MaxBody:    cfg.MaxBody, ReadTimeout: cfg.ReadTimeout, AckTimeout: cfg.AckTimeout, WorkTimeout: cfg.WorkTimeout,
 	})}, nil
 }

@@ -122,6 +122,9 @@ func (f foreignTokens) Token(ctx context.Context, rejected string) (string, erro
 		token string
 		err   error
 	}
+	asking, cancel := context.WithCancel(ctx) // what the source sees ends with Close too
+	defer cancel()
+	defer context.AfterFunc(f.life, cancel)()
 	answers := make(chan answer, 1)
 	go func() {
 		a := answer{err: errors.New("token source: panic")}
@@ -129,7 +132,7 @@ func (f foreignTokens) Token(ctx context.Context, rejected string) (string, erro
 			recover() // its value may hold a token
 			answers <- a
 		}()
-		token, err := f.source.Token(ctx, rejected)
+		token, err := f.source.Token(asking, rejected)
 		a = answer{token, err}
 	}()
 	select {

@@ -120,7 +120,7 @@ func (p PaymentLink) Paid() bool {
 func (r PaymentLinkReq) Validate() error {
 	v := validation{what: "payment link"}
 	v.require("till_number", r.TillNumber)
-	v.currency("currency", r.Amount.Currency)
+	v.require("currency", r.Amount.Currency)
 	v.amount("amount", r.Amount.Value)
 	v.metadata(r.Metadata)
 	v.callback("_links.callback_url", r.Links.Callback)

@@ -336,12 +336,6 @@ func (c *core) bearer(ctx context.Context, call *request, rejected string) (stri
 	case call.token != "":
 		return call.token, nil
 	}
-	if _, own := c.tokens.(*tokenCache); !own {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithCancel(ctx)
-		defer cancel()
-		defer context.AfterFunc(c.life, cancel)() // Close ends the wait for a caller's source too
-	}
 	token, err := c.tokens.Token(ctx, rejected)
 	if err == nil && !isToken(token) {
 		return "", responseError("the token source returned a token that no header can carry")

@@ -198,7 +198,7 @@ func (r SendMoneyReq) Validate() error {
 		v.add("destinations", "must not be empty: to move the whole balance to your own accounts, call Sweep", nil)
 	}
 	currency := r.currency()
-	v.currency("currency", currency)
+	v.require("currency", currency)
 	for i, d := range r.Destinations {
 		field := fmt.Sprintf("destinations[%d].", i)
 		v.destination(field, d)
@@ -339,7 +339,7 @@ func textOrNull(text string) *string {
 // Validate implements [Request].
 func (r SweepReq) Validate() error {
 	v := validation{what: "sweep"}
-	v.currency("currency", r.Currency)
+	v.require("currency", r.Currency)
 	v.metadata(r.Metadata)
 	v.callback("_links.callback_url", r.Links.Callback)
 	return v.err()

@@ -112,11 +112,6 @@ func (v *validation) amount(field, value string) {
 	}
 }
 
-// currency requires a currency code. K2 trades in KES only, but says so itself.
-func (v *validation) currency(field, value string) {
-	v.require(field, value)
-}
-
 // settlementMethod requires EFT or RTS.
 func (v *validation) settlementMethod(field, value string) {
 	if canonicalSettlementMethod(value) == "" {
@@ -200,7 +195,7 @@ func (rmr ReceiveMpesaReq) Validate() error {
 
 // money requires an amount with its currency.
 func (v *validation) money(field string, a Amount) {
-	v.currency(field+".currency", a.Currency)
+	v.require(field+".currency", a.Currency)
 	v.amount(field+".value", a.Value)
 }
 

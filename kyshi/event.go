@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/kopokopo-go/kopokopo"
+	"github.com/kopokopo-go/kopokopo/internal/redact"
 )
 
 // EventType is the name of an event, as Kyshi sends it. Kyshi adds to its list:
@@ -41,12 +42,12 @@ type Event struct {
 
 // Format implements [fmt.Formatter]: what it prints is not personal.
 func (e Event) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "kyshi.Event(%s, key %s, revision %d)", clean(string(e.Type)), e.Key, e.Revision)
+	fmt.Fprintf(f, "kyshi.Event(%s, key %s, revision %d)", redact.Text(string(e.Type)), e.Key, e.Revision)
 }
 
 // LogValue implements [slog.LogValuer]: what it logs is not personal.
 func (e Event) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("event", clean(string(e.Type))), slog.String("key", e.Key),
+	return slog.GroupValue(slog.String("event", redact.Text(string(e.Type))), slog.String("key", e.Key),
 		slog.Int("revision", e.Revision), slog.Bool("sample", e.Sample))
 }
 
@@ -89,7 +90,7 @@ type Data struct {
 
 // Format implements [fmt.Formatter]: what it prints is not personal.
 func (d Data) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "kyshi.Data(reference %s, amount %s)", clean(d.Reference), clean(d.Amount.String()))
+	fmt.Fprintf(f, "kyshi.Data(reference %s, amount %s)", redact.Text(d.Reference), redact.Text(d.Amount.String()))
 }
 
 // LogValue implements [slog.LogValuer]: what it logs is not personal.
@@ -106,7 +107,9 @@ type Customer struct {
 }
 
 // Format implements [fmt.Formatter]: what it prints is not personal.
-func (c Customer) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "kyshi.Customer(%s)", clean(c.ID)) }
+func (c Customer) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "kyshi.Customer(%s)", redact.Text(c.ID))
+}
 
 // LogValue implements [slog.LogValuer]: what it logs is not personal.
 func (c Customer) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
@@ -128,7 +131,7 @@ type Authorization struct {
 
 // Format implements [fmt.Formatter]: what it prints is neither secret nor personal.
 func (a Authorization) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "kyshi.Authorization(%s)", clean(a.Brand))
+	fmt.Fprintf(f, "kyshi.Authorization(%s)", redact.Text(a.Brand))
 }
 
 // LogValue implements [slog.LogValuer]: what it logs is neither secret nor personal.
@@ -150,7 +153,7 @@ type Meta struct {
 
 // Format implements [fmt.Formatter]: what it prints is not personal.
 func (m Meta) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "kyshi.Meta(mode %s, event id %s)", clean(m.Mode), clean(m.EventID))
+	fmt.Fprintf(f, "kyshi.Meta(mode %s, event id %s)", redact.Text(m.Mode), redact.Text(m.EventID))
 }
 
 // LogValue implements [slog.LogValuer]: what it logs is not personal.

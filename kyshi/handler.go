@@ -9,6 +9,7 @@ import (
 
 	"github.com/kopokopo-go/kopokopo"
 	"github.com/kopokopo-go/kopokopo/internal/inbound"
+	"github.com/kopokopo-go/kopokopo/internal/redact"
 )
 
 // HandlerConfig is what a [Handler] is made of. Only Verifier is required.
@@ -93,7 +94,7 @@ func NewWebhookHandler(cfg HandlerConfig, fn func(ctx context.Context, e *Event)
 		DeadLetter:    cfg.OnDeadLetter,
 		Store:         overStore(cfg.Store),
 		Logger:        cfg.Logger,
-		Mask:          clean,
+		Mask:          redact.Text,
 		MaxBody:       cfg.MaxBody, ReadTimeout: cfg.ReadTimeout, AckTimeout: cfg.AckTimeout, WorkTimeout: cfg.WorkTimeout,
 	})}, nil
 }

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/kopokopo-go/kopokopo/internal/inbound"
 )
 
 // ErrEvent means that a body is not an event in one of Kyshi's shapes.
@@ -132,27 +134,12 @@ func readInvoice(o object) *Invoice {
 func (e *Event) key() string {
 	switch {
 	case e.ID != "":
-		return "kyshi:id:" + keyPart(e.ID)
+		return "kyshi:id:" + inbound.KeyPart(e.ID)
 	case e.Data.Reference != "":
-		return "kyshi:ref:" + keyPart(string(e.Type)) + ":" + keyPart(e.Data.Reference)
+		return "kyshi:ref:" + inbound.KeyPart(string(e.Type)) + ":" + inbound.KeyPart(e.Data.Reference)
 	}
 	digest := sha256.Sum256(e.Raw)
 	return "kyshi:body:" + hex.EncodeToString(digest[:])
-}
-
-// maxKeyPart keeps a key within 255 characters, which any database can index.
-const maxKeyPart = 64
-
-// keyPart makes a text fit for a key, so that different texts stay different.
-func keyPart(text string) string {
-	plain := len(text) <= maxKeyPart && !strings.ContainsFunc(text, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.')
-	})
-	if plain {
-		return text
-	}
-	digest := sha256.Sum256([]byte(text))
-	return "~" + hex.EncodeToString(digest[:])
 }
 
 // describeJSON says what is wrong with a document, without quoting it.

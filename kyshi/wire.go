@@ -3,7 +3,6 @@ package kyshi
 import (
 	"encoding/json"
 	"errors"
-	"strconv"
 	"strings"
 
 	"github.com/kopokopo-go/kopokopo"
@@ -130,34 +129,4 @@ func (l layers) objects(name string) layers {
 		}
 	}
 	return found
-}
-
-// maxText is how much of a foreign text is logged, in bytes.
-const maxText = 512
-
-// clean makes a foreign text fit for a log: one line, printable, bounded, and with
-// runs of seven and more digits (phones, cards, accounts) masked.
-func clean(text string) string {
-	var out strings.Builder
-	digits := ""
-	flush := func() {
-		if len(digits) >= 7 {
-			digits = "*******"
-		}
-		out.WriteString(digits)
-		digits = ""
-	}
-	for _, r := range text[:min(len(text), maxText)] {
-		if r >= '0' && r <= '9' {
-			digits += string(r)
-			continue
-		}
-		flush()
-		if !strconv.IsPrint(r) {
-			r = ' '
-		}
-		out.WriteRune(r)
-	}
-	flush()
-	return strings.TrimSpace(out.String())
 }
