@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/kopokopo-go/kopokopo/internal/outbound"
 	"github.com/kopokopo-go/kopokopo/internal/redact"
 )
 
@@ -70,20 +70,20 @@ func (e *APIError) Is(target error) bool {
 
 // newAPIError reads an answer that is not a success, in every shape K2 uses. mask
 // hides the secrets in play wherever a text repeats them.
-func newAPIError(call *request, rep reply, mask func(string) string) *APIError {
+func newAPIError(call *request, rep outbound.Reply, mask func(string) string) *APIError {
 	e := &APIError{
-		StatusCode: rep.status,
-		Method:     call.method,
-		Path:       call.template,
+		StatusCode: rep.Status,
+		Method:     call.Method,
+		Path:       call.Template,
 	}
-	e.RetryAfter, _ = retryAfter(rep.header, time.Now())
-	body := slices.Clone(rep.body[:min(len(rep.body), maxErrorBody)])
+	e.RetryAfter, _ = outbound.RetryAfter(rep.Header, time.Now())
+	body := slices.Clone(rep.Body[:min(len(rep.Body), maxErrorBody)])
 	e.body = func() []byte { return slices.Clone(body) }
-	mediaType, _, _ := mime.ParseMediaType(rep.header.Get("Content-Type"))
-	if looksLikeJSON(mediaType, rep.body) {
-		e.readMessages(rep.body, func(text string) string { return mask(maskForm(call, text)) })
+	mediaType, _, _ := mime.ParseMediaType(rep.Header.Get("Content-Type"))
+	if looksLikeJSON(mediaType, rep.Body) {
+		e.readMessages(rep.Body, mask)
 	}
-	e.summary = strings.TrimSpace(http.StatusText(rep.status) + " (" + describeBody(mediaType, len(rep.body)) + ")")
+	e.summary = strings.TrimSpace(http.StatusText(rep.Status) + " (" + describeBody(mediaType, len(rep.Body)) + ")")
 	e.Hint = hint(rep, call)
 	return e
 }
@@ -133,15 +133,6 @@ func (e *APIError) readMessages(body []byte, mask func(string) string) {
 	}
 }
 
-// maskForm hides the token that a call was about, which is in its form and not in its header.
-func maskForm(call *request, text string) string {
-	if call.contentType != ContentTypeForm {
-		return text
-	}
-	form, _ := url.ParseQuery(string(call.body))
-	return masker(form["token"]...)(text)
-}
-
 // addMessages keeps the first twenty messages, fit to be shown.
 func (e *APIError) addMessages(found []string, mask func(string) string) {
 	for _, text := range found[:min(len(found), 20)] {
@@ -150,40 +141,19 @@ func (e *APIError) addMessages(found []string, mask func(string) string) {
 }
 
 // hint names the known causes of an answer that does not explain itself.
-func hint(rep reply, call *request) string {
+func hint(rep outbound.Reply, call *request) string {
 	switch {
-	case call.signature != "":
+	case call.sample:
 		return "" // not K2's answer
-	case rep.status == http.StatusForbidden && len(strings.TrimSpace(string(rep.body))) == 0:
+	case rep.Status == http.StatusForbidden && len(strings.TrimSpace(string(rep.Body))) == 0:
 		if call.host == "app.kopokopo.com" {
 			return "app.kopokopo.com is the dashboard's host and serves no API: use kopokopo.Production as BaseURL"
 		}
 		return "K2 answers so to requests without a User-Agent (does a proxy remove it?), to the host app.kopokopo.com, and to applications that are not activated yet"
-	case rep.status == http.StatusUnauthorized && call.anonymous:
+	case rep.Status == http.StatusUnauthorized && call.Anonymous:
 		return "check that the credentials belong to this environment"
 	}
 	return ""
-}
-
-// retryAfter reads Retry-After, in seconds or as a date. asked is false if there is
-// none, or none that makes sense.
-func retryAfter(h http.Header, now time.Time) (delay time.Duration, asked bool) {
-	text := strings.TrimSpace(h.Get("Retry-After"))
-	if text == "" {
-		return 0, false
-	}
-	if isDigits(text) {
-		seconds, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || seconds > int64(maxRetryAfter/time.Second) {
-			return maxRetryAfter, true
-		}
-		return time.Duration(seconds) * time.Second, true
-	}
-	at, err := http.ParseTime(text) // the three forms of RFC 9110; a zone that is not GMT is none
-	if err != nil {
-		return 0, false
-	}
-	return min(max(at.Sub(now), 0), maxRetryAfter), true
 }
 
 // asAPIError finds K2's answer in an error.

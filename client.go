@@ -1,18 +1,16 @@
 package kopokopo
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"runtime"
 	"strings"
-	"sync/atomic"
-	"time"
+
+	"github.com/kopokopo-go/kopokopo/internal/outbound"
 )
 
 // Version is this package's version, as it stands in the User-Agent.
@@ -89,25 +87,25 @@ func New(cfg Config) (*Client, error) {
 	return &Client{
 		core:                 c,
 		Tokens:               &Tokens{core: c},
-		WebhookSubscriptions: newEndpoint[CreateWebhookReq, WebhookSubscription](v2("webhook subscription", "webhook_subscriptions", classSetup, nil)),
-		IncomingPayments:     newAsyncEndpoint[ReceiveMpesaReq, IncomingPayment](v2("incoming payment", "incoming_payments", classCollect, collectPace)),
-		ExternalRecipients:   newEndpoint[ExternalRecipientReq, ExternalRecipient](v2("external recipient", "external_recipients", classSetup, nil)),
-		SendMoney:            &SendMoneyEndpoint{v2("send money", "send_money", classPayOut, payOutPace)},
-		MerchantBankAccounts: newEndpoint[MerchantBankAccountReq, MerchantBankAccount](v2("merchant bank account", "merchant_bank_accounts", classSetup, nil)),
-		MerchantWallets:      newEndpoint[MerchantWalletReq, MerchantWallet](v2("merchant wallet", "merchant_wallets", classSetup, nil)),
-		Polling:              newAsyncEndpoint[PollingReq, Polling](v2("polling", "polling", classSetup, reportPace).large()),
-		PaymentLinks:         &PaymentLinkEndpoint{v2("payment link", "payment_links", classSetup, reportPace)},
-		Reversals:            newAsyncEndpoint[ReversalReq, Reversal](v2("reversal", "reversals", classPayOut, payOutPace)),
+		WebhookSubscriptions: newEndpoint[CreateWebhookReq, WebhookSubscription](v2("webhook subscription", "webhook_subscriptions", outbound.Setup, nil)),
+		IncomingPayments:     newAsyncEndpoint[ReceiveMpesaReq, IncomingPayment](v2("incoming payment", "incoming_payments", outbound.Collect, collectPace)),
+		ExternalRecipients:   newEndpoint[ExternalRecipientReq, ExternalRecipient](v2("external recipient", "external_recipients", outbound.Setup, nil)),
+		SendMoney:            &SendMoneyEndpoint{v2("send money", "send_money", outbound.PayOut, payOutPace)},
+		MerchantBankAccounts: newEndpoint[MerchantBankAccountReq, MerchantBankAccount](v2("merchant bank account", "merchant_bank_accounts", outbound.Setup, nil)),
+		MerchantWallets:      newEndpoint[MerchantWalletReq, MerchantWallet](v2("merchant wallet", "merchant_wallets", outbound.Setup, nil)),
+		Polling:              newAsyncEndpoint[PollingReq, Polling](v2("polling", "polling", outbound.Setup, reportPace).large()),
+		PaymentLinks:         &PaymentLinkEndpoint{v2("payment link", "payment_links", outbound.Setup, reportPace)},
+		Reversals:            newAsyncEndpoint[ReversalReq, Reversal](v2("reversal", "reversals", outbound.PayOut, payOutPace)),
 		V1: V1{
-			WebhookSubscriptions: newEndpoint[CreateWebhookReq, WebhookSubscription](v1("webhook subscription", "webhook_subscriptions", classSetup, nil)),
-			IncomingPayments:     newAsyncEndpoint[ReceiveMpesaReq, IncomingPayment](v1("incoming payment", "incoming_payments", classCollect, collectPace)),
-			PayRecipients:        newEndpoint[AddPAYRecipient, PayRecipient](v1("pay recipient", "pay_recipients", classSetup, nil)),
-			Payments:             newAsyncEndpoint[CreatePaymentReq, Payment](v1("payment", "payments", classPayOut, payOutPace)),
-			SettlementTransfers:  newAsyncEndpoint[SettlementTransferReq, SettlementTransfer](v1("settlement transfer", "settlement_transfers", classPayOut, payOutPace)),
-			SMSNotifications:     newAsyncEndpoint[SMSNotificationReq, SMSNotification](v1("SMS notification", "transaction_sms_notifications", classSetup, reportPace)),
-			MerchantBankAccounts: newEndpoint[MerchantBankAccountReq, MerchantBankAccount](v1("merchant bank account", "merchant_bank_accounts", classSetup, nil)),
-			MerchantWallets:      newEndpoint[MerchantWalletReq, MerchantWallet](v1("merchant wallet", "merchant_wallets", classSetup, nil)),
-			Polling:              newAsyncEndpoint[PollingReq, Polling](v1("polling", "polling", classSetup, reportPace).large()),
+			WebhookSubscriptions: newEndpoint[CreateWebhookReq, WebhookSubscription](v1("webhook subscription", "webhook_subscriptions", outbound.Setup, nil)),
+			IncomingPayments:     newAsyncEndpoint[ReceiveMpesaReq, IncomingPayment](v1("incoming payment", "incoming_payments", outbound.Collect, collectPace)),
+			PayRecipients:        newEndpoint[AddPAYRecipient, PayRecipient](v1("pay recipient", "pay_recipients", outbound.Setup, nil)),
+			Payments:             newAsyncEndpoint[CreatePaymentReq, Payment](v1("payment", "payments", outbound.PayOut, payOutPace)),
+			SettlementTransfers:  newAsyncEndpoint[SettlementTransferReq, SettlementTransfer](v1("settlement transfer", "settlement_transfers", outbound.PayOut, payOutPace)),
+			SMSNotifications:     newAsyncEndpoint[SMSNotificationReq, SMSNotification](v1("SMS notification", "transaction_sms_notifications", outbound.Setup, reportPace)),
+			MerchantBankAccounts: newEndpoint[MerchantBankAccountReq, MerchantBankAccount](v1("merchant bank account", "merchant_bank_accounts", outbound.Setup, nil)),
+			MerchantWallets:      newEndpoint[MerchantWalletReq, MerchantWallet](v1("merchant wallet", "merchant_wallets", outbound.Setup, nil)),
+			Polling:              newAsyncEndpoint[PollingReq, Polling](v1("polling", "polling", outbound.Setup, reportPace).large()),
 		},
 	}, nil
 }
@@ -118,7 +116,7 @@ func (c *Client) Close() error {
 	if c == nil || c.core == nil {
 		return nil
 	}
-	c.core.close()
+	c.core.engine.Close()
 	return nil
 }
 
@@ -150,16 +148,9 @@ type core struct {
 	credentials func() (id, secret string)
 	apiKey      func() string
 	callback    string
-	timeout     time.Duration
-	userAgent   string
 	logger      *slog.Logger
-	pools       *pools
-	tokens      TokenSource
-	retries     int
+	engine      *outbound.Engine
 	results     results // that reached this process, for those who Wait
-	closed      atomic.Bool
-	life        context.Context // ends with Close
-	end         context.CancelFunc
 }
 
 // newCore builds a core from a checked Config.
@@ -169,26 +160,27 @@ func newCore(cfg Config, s settings) *core {
 		credentials: func() (string, string) { return s.appID, s.secret },
 		apiKey:      func() string { return s.apiKey },
 		callback:    s.callback,
-		timeout:     s.timeout,
-		userAgent:   s.userAgent,
 		logger:      s.logger,
-		pools:       newPools(cfg, s),
-		retries:     s.retries,
 	}
-	c.life, c.end = context.WithCancel(context.Background())
-	c.tokens = newTokenCache(c)
+	engine := outbound.Config{
+		HTTPClient:      cfg.HTTPClient,
+		WrapTransport:   cfg.WrapTransport,
+		MaxIdleConns:    s.maxIdle,
+		IdleConnTimeout: s.idleTimeout,
+		Timeout:         s.timeout,
+		Retries:         s.retries,
+		UserAgent:       s.userAgent,
+		Fetch:           (&Tokens{core: c}).fetch,
+		IsFinal:         isBadCredentials,
+		Secrets:         func() []string { return []string{s.secret, s.apiKey, s.appID} },
+		Logger:          s.logger,
+		Name:            "kopokopo: ",
+	}
 	if cfg.TokenSource != nil {
-		c.tokens = foreignTokens{cfg.TokenSource, c.life}
+		engine.Tokens = cfg.TokenSource
 	}
+	c.engine = outbound.New(engine)
 	return c
-}
-
-func (c *core) close() {
-	if c.closed.Swap(true) {
-		return
-	}
-	c.end()
-	c.pools.closeIdle()
 }
 
 // userAgent puts the caller's product in front of ours.
@@ -200,71 +192,65 @@ func userAgent(product string) string {
 	return own
 }
 
-// request is one call of the API as it was meant, before any attempt.
+// request is one call of the API: what the engine sends, and what its errors need.
 type request struct {
-	op          string // "create incoming payment"
-	class       class
-	write       bool // it changes something, so its error carries an outcome
-	method      string
-	url         string
-	host        string
-	template    string // the path without ids, for logs and errors
-	contentType ContentType
-	body        []byte
-	token       string // the caller's own; "" for the client's
-	anonymous   bool   // no bearer: the token calls, samples
-	signature   string // of the body, for samples
-	limit       int64
+	outbound.Call
+	host   string // for hints
+	sample bool   // it goes to an endpoint of the merchant's own, and not to K2
 }
 
-// build makes the request of one attempt. GetBody stays nil: with it, net/http may
-// send a body again by itself.
-func (r *request) build(ctx context.Context, bearer, userAgent string) (*http.Request, error) {
-	var body io.Reader
-	if r.body != nil {
-		body = io.NopCloser(bytes.NewReader(r.body))
+// do sends a request and returns K2's answer if it is a success. Every other end is a
+// [*CallError].
+func (c *core) do(ctx context.Context, call *request) (outbound.Reply, error) {
+	rep, err := c.engine.Do(ctx, &call.Call)
+	if err == nil {
+		return rep, nil
 	}
-	req, err := http.NewRequestWithContext(ctx, r.method, r.url, body)
-	if err != nil {
-		return nil, err
+	var end *outbound.Error
+	if !errors.As(err, &end) {
+		return rep, call.fail(outbound.Unknown, 0, err)
 	}
-	req.ContentLength = int64(len(r.body))
-	req.Header.Set("Accept", string(ContentTypeJSON))
-	req.Header.Set("User-Agent", userAgent)
-	if r.body != nil {
-		req.Header.Set("Content-Type", string(r.contentType))
-	}
-	if bearer != "" {
-		req.Header.Set("Authorization", "Bearer "+bearer)
-	}
-	if r.signature != "" {
-		req.Header.Set(SignatureHeader, r.signature)
-	}
-	req.Close = r.class == classPayOut // also where the transport is not ours
-	return req, nil
+	return rep, call.fail(end.Verdict, end.Attempts, call.cause(end))
 }
 
-// usable reports why no call can be made.
-func (c *core) usable(ctx context.Context) error {
+// cause puts into this package's words why a call failed. What happened last comes
+// first; what kept it from being repeated stands beside it.
+func (r *request) cause(end *outbound.Error) error {
+	var last error
 	switch {
-	case ctx == nil:
-		return errors.New("the context is nil")
-	case c.closed.Load():
-		return ErrClosed
+	case end.Answer != nil:
+		last = newAPIError(r, *end.Answer, end.Mask)
+	case errors.Is(end.Cause, outbound.ErrEarly), errors.Is(end.Cause, outbound.ErrBroken):
+		last = responseError("%w", withoutOurs(end.Cause))
+	case end.Cause != nil:
+		last = withoutOurs(end.Cause)
 	}
-	return ctx.Err() // nil unless it is over already
+	ended := end.Ended
+	switch {
+	case ended == nil, last != nil && errors.Is(last, ended):
+		return last
+	case errors.Is(ended, outbound.ErrToken):
+		ended = responseError("%w", ended)
+	}
+	switch {
+	case last == nil:
+		return ended
+	case errors.Is(ended, ErrClosed):
+		return errors.Join(ended, last)
+	}
+	return errors.Join(last, ended)
 }
 
 // fail makes the error of a call that came to v.
-func (r *request) fail(v verdict, attempts int, err error) error {
-	e := &CallError{Op: strings.TrimSpace(r.op), Attempts: attempts, Err: withoutOutcome(err)}
-	if !r.write {
+func (r *request) fail(v outbound.Verdict, attempts int, err error) error {
+	e := &CallError{Op: strings.TrimSpace(r.Op), Attempts: attempts, Err: withoutOutcome(err)}
+	if !r.Write {
 		return e
 	}
 	switch v {
-	case notSent:
+	case outbound.NotSent:
 		e.Outcome = ErrNotSent
-	case refused:
+	case outbound.Refused:
 		e.Outcome = ErrRefused
 	default:
 		e.Outcome = ErrOutcomeUnknown
@@ -275,10 +261,10 @@ func (r *request) fail(v verdict, attempts int, err error) error {
 
 // advice says what to do about an unknown outcome.
 func (r *request) advice() string {
-	switch r.class {
-	case classCollect:
+	switch r.Class {
+	case outbound.Collect:
 		return "do not charge again: wait for the callback, which returns your metadata, or look in the period's transactions"
-	case classPayOut:
+	case outbound.PayOut:
 		return "do not pay again: wait for the callback, which returns your metadata, or look in the dashboard"
 	}
 	return "it may have been created: look before creating it again"

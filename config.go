@@ -9,6 +9,9 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/kopokopo-go/kopokopo/internal/quiet"
+	"github.com/kopokopo-go/kopokopo/internal/redact"
 )
 
 // The hosts of K2 Connect (K2 docs). Use one of them, or the URL of a
@@ -26,6 +29,7 @@ const (
 	defaultTimeout         = 30 * time.Second
 	defaultMaxIdleConns    = 64
 	defaultIdleConnTimeout = 30 * time.Second
+	defaultRetries         = 2 // so three attempts
 )
 
 // Credentials contains the credentials of one application, from the Kopo Kopo
@@ -147,7 +151,7 @@ func (c Config) check() (settings, error) {
 		maxIdle:     orDefault(c.MaxIdleConns, defaultMaxIdleConns),
 		idleTimeout: orDefault(c.IdleConnTimeout, defaultIdleConnTimeout),
 		userAgent:   userAgent(c.UserAgent),
-		logger:      c.Logger,
+		logger:      quiet.Logger(c.Logger),
 		retries:     max(orDefault(c.MaxRetries, defaultRetries), 0),
 	}
 	s.base = v.baseURL("BaseURL", c.BaseURL)
@@ -165,9 +169,6 @@ func (c Config) check() (settings, error) {
 	v.check(c.MaxIdleConns >= 0, "MaxIdleConns", "must not be negative")
 	v.check(c.IdleConnTimeout >= 0, "IdleConnTimeout", "must not be negative")
 	v.check(!hasControl(c.UserAgent), "UserAgent", "must not contain control characters")
-	if s.logger == nil {
-		s.logger = slog.New(slog.DiscardHandler)
-	}
 	return s, v.err()
 }
 
@@ -239,7 +240,7 @@ func hasDotSegment(path string) bool {
 }
 
 // redacted stands in for every secret that would otherwise be printed.
-const redacted = "[REDACTED]"
+const redacted = redact.Mark
 
 // hide returns a secret's printable form: whether there is one, and no more.
 func hide(secret string) string {

@@ -10,6 +10,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"github.com/kopokopo-go/kopokopo/internal/outbound"
 )
 
 // Request is what the Create methods take: a value that can tell whether K2 could
@@ -87,14 +89,14 @@ type route struct {
 	core  *core
 	name  string // "incoming payment", as errors have it
 	path  string // "/api/v2/incoming_payments"
-	class class
+	class outbound.Class
 	pace  pace  // when Wait looks
 	limit int64 // of the body of an answer to Get
 }
 
 // routes makes the routes of one version of the API.
-func routes(c *core, version string) func(name, collection string, cl class, p pace) route {
-	return func(name, collection string, cl class, p pace) route {
+func routes(c *core, version string) func(name, collection string, cl outbound.Class, p pace) route {
+	return func(name, collection string, cl outbound.Class, p pace) route {
 		return route{core: c, name: name, path: "/api/" + version + "/" + collection, class: cl, pace: p, limit: maxResponse}
 	}
 }
@@ -158,60 +160,72 @@ func getDocument[A any](ctx context.Context, r route, id string, opts []CallOpti
 	if err != nil {
 		return nil, err
 	}
-	doc, err := decodeDocument[A](rep.body)
+	doc, err := decodeDocument[A](rep.Body)
 	if err == nil && !strings.EqualFold(doc.ID, id) {
 		err = responseError("data.id is not the id that was asked for")
 	}
 	if err != nil {
-		return nil, &CallError{Op: "get " + r.name, Attempts: rep.attempts, Err: err}
+		return nil, &CallError{Op: "get " + r.name, Attempts: rep.Attempts, Err: err}
 	}
 	return doc, nil
 }
 
+// write is a POST that changes something, unless its class says that it may be asked twice.
+func (r route) write(op, suffix string) *request {
+	return &request{Call: outbound.Call{Op: op, Class: r.class, Write: r.class != outbound.Read, Method: http.MethodPost,
+		Template: r.path + suffix, Header: jsonHeader, Limit: maxResponse}}
+}
+
+// The headers of requests with and without a body. They are shared and never changed.
+var (
+	acceptJSON = http.Header{"Accept": {string(ContentTypeJSON)}}
+	jsonHeader = http.Header{"Accept": {string(ContentTypeJSON)}, "Content-Type": {string(ContentTypeJSON)}}
+	formHeader = http.Header{"Accept": {string(ContentTypeJSON)}, "Content-Type": {string(ContentTypeForm)}}
+)
+
 // create is Create without the types.
 func (r route) create(ctx context.Context, req Request, opts []CallOption) (Ref, error) {
-	call := &request{op: "create " + r.name, class: r.class, write: true, method: http.MethodPost,
-		template: r.path, contentType: ContentTypeJSON, limit: maxResponse}
+	call := r.write("create "+r.name, "")
 	if err := r.prepare(call, "", opts); err != nil {
-		return Ref{}, call.fail(notSent, 0, err)
+		return Ref{}, call.fail(outbound.NotSent, 0, err)
 	}
 	wired, ok := req.(wireRequest)
 	if !ok {
-		return Ref{}, call.fail(notSent, 0, errors.New("the request is not of one of this package's types"))
+		return Ref{}, call.fail(outbound.NotSent, 0, errors.New("the request is not of one of this package's types"))
 	}
 	wired = wired.withCallback(r.core.callback)
 	if err := wired.Validate(); err != nil {
-		return Ref{}, call.fail(notSent, 0, err)
+		return Ref{}, call.fail(outbound.NotSent, 0, err)
 	}
 	body, err := wireJSON(wired.wire())
 	if err != nil {
-		return Ref{}, call.fail(notSent, 0, err)
+		return Ref{}, call.fail(outbound.NotSent, 0, err)
 	}
-	call.body = body
+	call.Body = body
 	rep, err := r.core.do(ctx, call)
 	if err != nil {
 		return Ref{}, err
 	}
-	ref := Ref{Location: rep.header.Get("Location")}
+	ref := Ref{Location: rep.Header.Get("Location")}
 	if ref.ID = locationID(ref.Location, r.path); ref.ID == "" {
-		return ref, call.fail(unknown, rep.attempts, ErrNoLocation) // what K2 said may help to find it
+		return ref, call.fail(outbound.Unknown, rep.Attempts, ErrNoLocation) // what K2 said may help to find it
 	}
 	return ref, nil
 }
 
 // get is Get without the types. It returns the bare id beside the answer.
-func (r route) get(ctx context.Context, id string, opts []CallOption) (reply, string, error) {
-	call := &request{op: "get " + r.name, class: classRead, method: http.MethodGet,
-		template: r.path + "/{id}", limit: r.limit}
+func (r route) get(ctx context.Context, id string, opts []CallOption) (outbound.Reply, string, error) {
+	call := &request{Call: outbound.Call{Op: "get " + r.name, Class: outbound.Read, Method: http.MethodGet,
+		Template: r.path + "/{id}", Header: acceptJSON, Limit: r.limit}}
 	if r.core == nil {
-		return reply{}, "", call.fail(notSent, 0, errNotMade)
+		return outbound.Reply{}, "", call.fail(outbound.NotSent, 0, errNotMade)
 	}
 	id, err := r.bareID(id)
 	if err == nil {
 		err = r.prepare(call, "/"+id, opts)
 	}
 	if err != nil {
-		return reply{}, "", call.fail(notSent, 0, err)
+		return outbound.Reply{}, "", call.fail(outbound.NotSent, 0, err)
 	}
 	rep, err := r.core.do(ctx, call)
 	return rep, id, err
@@ -220,17 +234,17 @@ func (r route) get(ctx context.Context, id string, opts []CallOption) (reply, st
 // act posts an empty object to an action of a resource, as K2's own SDK does. What
 // a success says in its body adds nothing.
 func (r route) act(ctx context.Context, id, action, advice string, opts []CallOption) error {
-	call := &request{op: action + " " + r.name, class: r.class, write: true, method: http.MethodPost,
-		template: r.path + "/{id}/" + action, contentType: ContentTypeJSON, body: []byte("{}"), limit: maxResponse}
+	call := r.write(action+" "+r.name, "/{id}/"+action)
+	call.Body = []byte("{}")
 	if r.core == nil {
-		return call.fail(notSent, 0, errNotMade)
+		return call.fail(outbound.NotSent, 0, errNotMade)
 	}
 	id, err := r.bareID(id)
 	if err == nil {
 		err = r.prepare(call, "/"+id+"/"+action, opts)
 	}
 	if err != nil {
-		return call.fail(notSent, 0, err)
+		return call.fail(outbound.NotSent, 0, err)
 	}
 	_, err = r.core.do(ctx, call)
 	var failed *CallError
@@ -251,8 +265,8 @@ func (r route) prepare(call *request, suffix string, opts []CallOption) error {
 			return err
 		}
 	}
-	call.token = o.token
-	call.url, call.host = r.core.base.String()+r.path+suffix, r.core.base.Host
+	call.Token = o.token
+	call.URL, call.host = r.core.base.String()+r.path+suffix, r.core.base.Host
 	return nil
 }
 
@@ -262,16 +276,10 @@ func checkToken(token string) error {
 	switch {
 	case token == "":
 		v.add("token", "is empty", ErrEmptyToken)
-	case !isToken(token):
+	case !outbound.IsToken(token):
 		v.add("token", "must not contain white space or control characters", nil)
 	}
 	return v.err()
-}
-
-// isToken reports whether token is what RFC 6750 allows in a header, generously.
-func isToken(token string) bool {
-	return token != "" && len(token) <= 8<<10 &&
-		!strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f })
 }
 
 // errNotMade is the error of every method of a zero value.
@@ -312,7 +320,8 @@ func (r route) bareID(given string) (string, error) {
 
 // locationID reduces a Location to the id in it, whatever its host and prefix: they
 // are unreliable, and nothing is ever fetched from there. It returns "" if the last
-// segment cannot be an id.
+// segment cannot be an id, or if the one before it is not the collection that was
+// posted to: then it is the answer to something else. A bare id has none before it.
 func locationID(location, collection string) string {
 	u, err := url.Parse(strings.TrimSpace(location))
 	if err != nil {
@@ -322,9 +331,15 @@ func locationID(location, collection string) string {
 	if segments == "" {
 		segments = u.EscapedPath()
 	}
-	id := path.Base(strings.TrimRight(segments, "/"))
+	parent, id := path.Split(strings.TrimRight(segments, "/"))
 	if !isID(id) {
 		return ""
+	}
+	if parent = strings.Trim(parent, "/"); parent != "" {
+		if !sameKind(path.Base(parent), collection) {
+			return ""
+		}
+		return id
 	}
 	for segment := range strings.SplitSeq(collection, "/") {
 		if id == segment {

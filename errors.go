@@ -2,10 +2,10 @@ package kopokopo
 
 import (
 	"errors"
-	"net/url"
 	"slices"
 	"strings"
 
+	"github.com/kopokopo-go/kopokopo/internal/outbound"
 	"github.com/kopokopo-go/kopokopo/internal/redact"
 )
 
@@ -47,12 +47,12 @@ var (
 	// ErrResponse means that an answer could not be understood.
 	ErrResponse = errors.New("unusable answer")
 	// ErrResponseTooLarge means that an answer was larger than this package reads.
-	ErrResponseTooLarge = errors.New("answer too large")
+	ErrResponseTooLarge = outbound.ErrTooLarge
 	// ErrNoLocation means that K2 accepted a create but named no usable resource.
 	// It comes with [ErrOutcomeUnknown].
 	ErrNoLocation = errors.New("accepted, but the answer names no resource")
 	// ErrClosed means that the client was closed.
-	ErrClosed = errors.New("client closed")
+	ErrClosed = outbound.ErrClosed
 )
 
 // What became of a payment.
@@ -160,25 +160,63 @@ func (e *CallError) Unwrap() []error {
 	return []error{e.Outcome, e.Err}
 }
 
-// foreignError is a cause from a caller's TokenSource or RoundTripper that speaks of
-// an outcome of its own. It must not pass for this call's.
-type foreignError struct{ error }
+// foreignError is a cause that comes from a caller's code (a TokenSource, a
+// RoundTripper) and holds errors of this package that speak of something else: another
+// call, another payment. They must not pass for this call's.
+type foreignError struct {
+	error
+	hidden []error // what is not to be found in it
+	all    bool    // nor any error type of this package
+}
 
-// withoutOutcome returns err with the outcomes in it, if there are any, hidden.
+// What an error of a caller's code must not say about a call: what became of the
+// request, and of a payment.
+var ofCalls = []error{ErrNotSent, ErrRefused, ErrOutcomeUnknown, ErrPaymentFailed, ErrPaymentPending, ErrPartial, ErrStillPending}
+
+// ofAnswers is what no failure of a transport can be either.
+var ofAnswers = append([]error{ErrUnauthorized, ErrRedirect, ErrResponse, ErrResponseTooLarge, ErrNoLocation, ErrClosed,
+	ErrEmptyToken, ErrEmptyID, ErrInvalidPaymentChannel, ErrMaxMetadataSize, ErrInvalidSettlementMethod}, ofCalls...)
+
+// withoutOutcome hides in an error what only this call may say.
 func withoutOutcome(err error) error {
-	if errors.Is(err, ErrNotSent) || errors.Is(err, ErrRefused) || errors.Is(err, ErrOutcomeUnknown) {
-		return &foreignError{err}
+	var failed *FailedError
+	if errors.As(err, &failed) || isAny(err, ofCalls) {
+		return &foreignError{error: err, hidden: ofCalls}
 	}
 	return err
 }
 
+// withoutOurs hides everything of this package's in the failure of a transport.
+func withoutOurs(err error) error {
+	var failure *outbound.Failure
+	if !errors.As(err, &failure) {
+		return err // the engine's own words
+	}
+	return &foreignError{error: err, hidden: ofAnswers, all: true}
+}
+
+// isAny reports whether err is one of targets.
+func isAny(err error, targets []error) bool {
+	return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
+}
+
 // Is stands in for Unwrap, which would show everything.
 func (e *foreignError) Is(target error) bool {
-	return target != ErrNotSent && target != ErrRefused && target != ErrOutcomeUnknown && errors.Is(e.error, target)
+	return !slices.Contains(e.hidden, target) && errors.Is(e.error, target)
 }
 
 // As stands in for Unwrap.
-func (e *foreignError) As(target any) bool { return errors.As(e.error, target) }
+func (e *foreignError) As(target any) bool {
+	switch target.(type) {
+	case **FailedError:
+		return false
+	case **CallError, **APIError, **ValidationError:
+		if e.all {
+			return false
+		}
+	}
+	return errors.As(e.error, target)
+}
 
 // FailedError is a result that is final and not a success.
 type FailedError struct {
@@ -222,17 +260,3 @@ func (e *FailedError) Is(target error) bool {
 
 // noPayments are the asynchronous resources in which no money moves.
 var noPayments = []string{"polling", "transaction_sms_notification", "payment_link"}
-
-// masker returns a function that replaces the given secrets wherever they stand,
-// also as they stand in a form.
-func masker(secrets ...string) func(string) string {
-	return func(text string) string {
-		for _, secret := range secrets {
-			if len(secret) >= 6 { // shorter ones would mask ordinary words
-				text = strings.ReplaceAll(text, secret, redacted)
-				text = strings.ReplaceAll(text, url.QueryEscape(secret), redacted)
-			}
-		}
-		return text
-	}
-}

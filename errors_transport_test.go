@@ -90,7 +90,7 @@ func TestServersThatAnswerNonsense(t *testing.T) {
 // What K2 has accepted is accepted, whatever becomes of the body behind it.
 func TestAnAcceptedCreateSurvivesABrokenBody(t *testing.T) {
 	t.Parallel()
-	base, requests := rawServer(t, "HTTP/1.1 201 Created\r\nLocation: /x/"+testID+"\r\nContent-Length: 100\r\n\r\nabc")
+	base, requests := rawServer(t, "HTTP/1.1 201 Created\r\nLocation: /"+testID+"\r\nContent-Length: 100\r\n\r\nabc")
 	sdk := kopokopo.NewSDK(kopokopo.Config{BaseURL: base, Credentials: testCredentials()})
 	for _, create := range creates {
 		id, err := create.call(sdk, testToken)

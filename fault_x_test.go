@@ -54,12 +54,15 @@ func TestFault_X06_RedirectLoop(t *testing.T) {
 }
 
 func TestFault_X07_LocationForms(t *testing.T) {
+	const collection = "/incoming_payments/"
 	tests := map[string]string{ // the id in each, "" if there is none to be had
 		"//evil.example/" + testID: testID, "https://api@evil.example/" + testID: testID, "https:evil/x": "",
-		"https://k2.example./x/" + testID: testID, "HTTPS://K2.EXAMPLE/x/" + testID: testID, "https://k2.example:443/x/" + testID: testID,
-		"https://xn--k2-exmple-t6a.example/" + testID: testID, "javascript:alert(1)": "", "file:///etc/passwd": "passwd", "": "",
-		"/x/%2e%2e": "", "/x/..": "", "/x/a%2Fb": "", "/x/a b": "", "/x/" + strings.Repeat("a", 129): "", "/api/v2/incoming_payments": "", "/api/v2/incoming_payments/": "",
-		"/x/" + testID + "?a=b#c": testID, "/x/%7f": "",
+		"https://k2.example." + collection + testID: testID, "HTTPS://K2.EXAMPLE" + collection + testID: testID, "https://k2.example:443" + collection + testID: testID,
+		"https://xn--k2-exmple-t6a.example/" + testID: testID, "javascript:alert(1)": "", "file:///etc/passwd": "", "": "",
+		collection + "%2e%2e": "", collection + "..": "", collection + "a%2Fb": "", collection + "a b": "", collection + strings.Repeat("a", 129): "",
+		"/api/v2/incoming_payments": "", "/api/v2/incoming_payments/": "", collection + testID + "?a=b#c": testID, collection + "%7f": "",
+		// What was posted to another collection, or to none, is the answer to something else.
+		"/x/" + testID: "", "/api/v2/payments/" + testID: "", "/users/sign_in": "", "https://k2.example/api/v2/incoming_payments/x/" + testID: "",
 	}
 	for raw, id := range tests {
 		t.Run(raw, func(t *testing.T) {

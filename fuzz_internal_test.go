@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kopokopo-go/kopokopo/internal/outbound"
 )
 
 var idGrammar = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
@@ -48,8 +50,8 @@ func FuzzRetryAfter(f *testing.F) {
 		f.Add(seed, int64(1445412480))
 	}
 	f.Fuzz(func(t *testing.T, text string, now int64) {
-		delay, asked := retryAfter(http.Header{"Retry-After": {text}}, time.Unix(now, 0))
-		if delay < 0 || delay > maxRetryAfter || !asked && delay != 0 {
+		delay, asked := outbound.RetryAfter(http.Header{"Retry-After": {text}}, time.Unix(now, 0))
+		if delay < 0 || delay > outbound.MaxRetryAfter || !asked && delay != 0 {
 			t.Fatalf("%q gave %s, %v", text, delay, asked)
 		}
 	})

@@ -119,7 +119,7 @@ func FuzzAmount(f *testing.F) {
 	sdk := kopokopo.NewSDK(kopokopo.Config{BaseURL: testBase, Credentials: testCredentials(), MaxRetries: -1,
 		HTTPClient: &http.Client{Transport: tripper(func(r *http.Request) (*http.Response, error) {
 			body, _ = io.ReadAll(r.Body)
-			return &http.Response{StatusCode: 201, Header: http.Header{"Location": {"/x/" + testID}}, Body: http.NoBody, Request: r}, nil
+			return &http.Response{StatusCode: 201, Header: http.Header{"Location": {"/" + testID}}, Body: http.NoBody, Request: r}, nil
 		})}})
 	f.Fuzz(func(t *testing.T, value string) {
 		body = nil

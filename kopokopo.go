@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
+	"time"
 )
 
 // SDK contains Kopokopo API: the documented interface, with its names as they are.
@@ -111,7 +113,15 @@ func (s *sdk) Format(f fmt.State, _ rune) {
 // context bounds a call, which may take two attempts: one to find that a token or
 // connection was no longer good, and one that counts.
 func (s *sdk) context() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), 2*s.client.core.timeout)
+	return context.WithTimeout(context.Background(), twice(s.client.core.engine.Timeout()))
+}
+
+// twice doubles a duration, up to the longest there is.
+func twice(d time.Duration) time.Duration {
+	if d > math.MaxInt64/2 {
+		return math.MaxInt64
+	}
+	return 2 * d
 }
 
 func (s *sdk) GetToken() (TokenResponse, error) {

@@ -3,13 +3,16 @@ package kopokopo
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
+
+	"github.com/kopokopo-go/kopokopo/internal/outbound"
 )
 
 // TokenResponse is an access token (POST /oauth/token). Printing it hides the token.
@@ -92,7 +95,7 @@ func usableToken(token TokenResponse) error {
 	switch {
 	case token.AccessToken == "":
 		return responseError("access_token is missing")
-	case !isToken(token.AccessToken):
+	case !outbound.IsToken(token.AccessToken):
 		return responseError("access_token cannot be sent in a header")
 	case token.Type != "" && !strings.EqualFold(token.Type, "Bearer"):
 		return responseError("token_type is not Bearer")
@@ -109,40 +112,17 @@ type TokenSource interface {
 	Token(ctx context.Context, rejected string) (string, error)
 }
 
-// foreignTokens calls a TokenSource of the caller's so that, whatever it does, each
-// call leaves on its own context and gets an error instead of a panic.
-type foreignTokens struct {
-	source TokenSource
-	life   context.Context // ends with the client
+// fetch is Get for the engine's token cache.
+func (t *Tokens) fetch(ctx context.Context) (outbound.Token, error) {
+	token, err := t.Get(ctx)
+	life := min(token.Expiry, uint64(math.MaxInt64/time.Second))
+	return outbound.Token{Value: token.AccessToken, Life: time.Duration(life) * time.Second}, err
 }
 
-// Token implements [TokenSource].
-func (f foreignTokens) Token(ctx context.Context, rejected string) (string, error) {
-	type answer struct {
-		token string
-		err   error
-	}
-	asking, cancel := context.WithCancel(ctx) // what the source sees ends with Close too
-	defer cancel()
-	defer context.AfterFunc(f.life, cancel)()
-	answers := make(chan answer, 1)
-	go func() {
-		a := answer{err: errors.New("token source: panic")}
-		defer func() {
-			recover() // its value may hold a token
-			answers <- a
-		}()
-		token, err := f.source.Token(asking, rejected)
-		a = answer{token, err}
-	}()
-	select {
-	case a := <-answers:
-		return a.token, a.err
-	case <-ctx.Done():
-		return "", fmt.Errorf("waiting for a token: %w", ctx.Err())
-	case <-f.life.Done():
-		return "", ErrClosed
-	}
+// isBadCredentials reports whether asking for a token again at once would be pointless.
+func isBadCredentials(err error) bool {
+	e, ok := asAPIError(err)
+	return ok && (e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusBadRequest)
 }
 
 // Revoke makes a token unusable (POST /oauth/revoke). If it is the one this client
@@ -151,9 +131,7 @@ func (t *Tokens) Revoke(ctx context.Context, token string) error {
 	if err := t.with("revoke token", token); err != nil {
 		return err
 	}
-	if own, ok := t.core.tokens.(*tokenCache); ok {
-		defer own.drop(token)
-	}
+	defer t.core.engine.Forget(token)
 	return t.post(ctx, "revoke token", "/oauth/revoke", url.Values{"token": {token}}, nil)
 }
 
@@ -174,7 +152,7 @@ func (t *Tokens) Info(ctx context.Context, token string) (TokenInfo, error) {
 		return answer, err
 	}
 	call := t.request("get token info", http.MethodGet, "/oauth/token/info")
-	call.token = token
+	call.Token = token
 	err := t.send(ctx, call, &answer)
 	return answer, err
 }
@@ -193,8 +171,8 @@ func (t *Tokens) with(op, token string) error {
 
 // request begins a call of an OAuth endpoint.
 func (t *Tokens) request(op, method, path string) *request {
-	return &request{op: op, class: classRead, method: method, template: path, limit: maxResponse,
-		url: t.core.auth.String() + path, host: t.core.auth.Host}
+	return &request{host: t.core.auth.Host, Call: outbound.Call{Op: op, Class: outbound.Read, Method: method,
+		URL: t.core.auth.String() + path, Template: path, Header: acceptJSON, Limit: maxResponse}}
 }
 
 // post sends a form with the client's credentials. They go in the body: a query
@@ -213,7 +191,8 @@ func (t *Tokens) post(ctx context.Context, op, path string, form url.Values, ans
 	form.Set("client_id", id)
 	form.Set("client_secret", secret)
 	call := t.request(op, http.MethodPost, path)
-	call.anonymous, call.contentType, call.body = true, ContentTypeForm, []byte(form.Encode())
+	call.Anonymous, call.Header, call.Body = true, formHeader, []byte(form.Encode())
+	call.Secrets = form["token"] // the token a call is about may come back in K2's words
 	return t.send(ctx, call, answer)
 }
 
@@ -225,15 +204,15 @@ func (t *Tokens) send(ctx context.Context, call *request, answer any) error {
 		return err
 	}
 	var object map[string]json.RawMessage
-	err = decodeStrict(rep.body, &object)
+	err = decodeStrict(rep.Body, &object)
 	if err == nil && object == nil {
 		err = io.ErrUnexpectedEOF // null
 	}
 	if err == nil {
-		err = json.Unmarshal(rep.body, answer)
+		err = json.Unmarshal(rep.Body, answer)
 	}
 	if err != nil {
-		return &CallError{Op: call.op, Attempts: rep.attempts, Err: responseError("%w", err)}
+		return &CallError{Op: call.Op, Attempts: rep.Attempts, Err: responseError("%w", err)}
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/kopokopo-go/kopokopo/internal/outbound"
 )
 
 // sampleEvent is an event as K2 sends it, and says that it is a sample: a signed
@@ -168,22 +170,23 @@ func isEvent(answer []byte) bool {
 // sendSample posts a signed sample of a topic to an endpoint of the merchant's. It
 // returns the sample and the endpoint's answer.
 func (c *core) sendSample(ctx context.Context, op, webhookURL, topic string) (sample, answer []byte, err error) {
-	call := &request{op: op, class: classSetup, method: http.MethodPost, url: webhookURL, template: "(webhook endpoint)",
-		contentType: ContentTypeJSON, anonymous: true, limit: maxResponse}
+	call := &request{sample: true, Call: outbound.Call{Op: op, Class: outbound.Setup, Method: http.MethodPost, URL: webhookURL,
+		Template: "(webhook endpoint)", Anonymous: true, Limit: maxResponse}}
 	if err := c.checkSample(webhookURL); err != nil {
-		return nil, nil, call.fail(notSent, 0, err)
+		return nil, nil, call.fail(outbound.NotSent, 0, err)
 	}
 	event, ok := newSample(topic, time.Now())
 	if !ok {
 		v := validation{what: "sample", faults: []FieldError{{Field: "topic", Message: "has no sample"}}}
-		return nil, nil, call.fail(notSent, 0, v.err())
+		return nil, nil, call.fail(outbound.NotSent, 0, v.err())
 	}
-	if call.body, err = wireJSON(event); err != nil {
-		return nil, nil, call.fail(notSent, 0, err)
+	if call.Body, err = wireJSON(event); err != nil {
+		return nil, nil, call.fail(outbound.NotSent, 0, err)
 	}
-	call.signature = Sign(call.body, c.apiKey())
+	call.Header = jsonHeader.Clone()
+	call.Header.Set(SignatureHeader, Sign(call.Body, c.apiKey()))
 	rep, err := c.do(ctx, call)
-	return call.body, rep.body, err
+	return call.Body, rep.Body, err
 }
 
 // checkSample refuses what a sample must not be sent with or to.

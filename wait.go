@@ -9,6 +9,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"github.com/kopokopo-go/kopokopo/internal/outbound"
 )
 
 // defaultWaitLimit is how long Wait waits unless [WithWaitLimit] says otherwise.
@@ -101,7 +103,7 @@ func wait[A Outcomer](ctx context.Context, r route, id string, opts []CallOption
 	if r.core == nil {
 		return nil, w.fail(errNotMade)
 	}
-	err := r.core.usable(ctx)
+	err := r.core.engine.Usable(ctx)
 	if err == nil {
 		w.id, err = r.bareID(id)
 	}
@@ -152,7 +154,7 @@ func (w *waiter[A]) sleep(ctx context.Context, d time.Duration) (arrived bool, e
 	select {
 	case <-ctx.Done():
 		return false, pending(ctx.Err())
-	case <-w.core.life.Done():
+	case <-w.core.engine.Done():
 		return false, pending(ErrClosed)
 	case <-w.mail.news:
 		return true, nil
@@ -164,9 +166,9 @@ func (w *waiter[A]) sleep(ctx context.Context, d time.Duration) (arrived bool, e
 // look reads the resource once, retries included in the time of one attempt. A
 // result that arrives meanwhile ends it at once.
 func (w *waiter[A]) look(ctx context.Context) (done bool, err error) {
-	looking, cancel := context.WithTimeout(ctx, w.core.timeout)
+	looking, cancel := context.WithTimeout(ctx, w.core.engine.Timeout())
 	defer cancel()
-	defer context.AfterFunc(w.core.life, cancel)()
+	defer context.AfterFunc(w.core.engine.Life(), cancel)()
 	if !w.core.results.during(w.mail, cancel) {
 		return false, nil
 	}
@@ -187,7 +189,7 @@ func (w *waiter[A]) look(ctx context.Context) (done bool, err error) {
 	switch {
 	case ctx.Err() != nil:
 		return true, w.fail(pending(ctx.Err()))
-	case w.core.life.Err() != nil:
+	case w.core.engine.Life().Err() != nil:
 		return true, w.fail(pending(ErrClosed))
 	case w.pointless(err):
 		return true, err
@@ -243,7 +245,7 @@ func (w *waiter[A]) pointless(err error) bool {
 	case answer.StatusCode == http.StatusNotFound:
 		return time.Since(w.begun) >= notYet
 	}
-	return rules[observeStatus(reply{status: answer.StatusCode})].verdict == refused
+	return outbound.VerdictOf(answer.StatusCode, nil) == outbound.Refused
 }
 
 // late is the error of a wait that has reached its limit.

@@ -1,4 +1,4 @@
-package kopokopo
+package outbound
 
 import (
 	"context"
@@ -17,29 +17,19 @@ const maxResponseHeader = 64 << 10
 // standardTransport is net/http's own, before any program can have replaced it.
 var standardTransport = http.DefaultTransport
 
-// class says how careful a call has to be about being sent twice.
-type class byte
-
-const (
-	classRead    class = 'R' // changes nothing: reads and the token calls
-	classSetup   class = 'S' // sets something up: subscriptions, recipients, links
-	classCollect class = 'C' // money in, which the customer confirms by PIN
-	classPayOut  class = 'M' // money out
-)
-
-// pools are the client's connections. What pays out has its own: a fresh HTTP/1.1
+// pools are the engine's connections. What pays out has its own: a fresh HTTP/1.1
 // connection for each request, because on a reused connection net/http may replay
 // a request by itself, and may take the rest of an earlier answer for this one's.
 type pools struct {
-	shared *http.Client
-	payOut *http.Client
+	shared http.RoundTripper
+	payOut http.RoundTripper
 	proofs bool              // failures can be proved unsent
-	owned  []*http.Transport // what may be closed with the client
+	owned  []*http.Transport // what may be closed with the engine
 }
 
-// client returns the pool for a class.
-func (p *pools) client(c class) *http.Client {
-	if c == classPayOut {
+// transport returns the pool for a class.
+func (p *pools) transport(c Class) http.RoundTripper {
+	if c == PayOut {
 		return p.payOut
 	}
 	return p.shared
@@ -53,17 +43,14 @@ func (p *pools) closeIdle() {
 	}
 }
 
-// newPools builds the connections from a checked Config.
-func newPools(cfg Config, s settings) *pools {
-	var own http.Client
+// newPools builds the connections. Of the caller's http.Client only the Transport is
+// used: an answer of another host, or half a payment sent again, is worth no
+// convenience, and cookies have no place here.
+func newPools(cfg Config) *pools {
+	var rt http.RoundTripper
 	if cfg.HTTPClient != nil {
-		own = *cfg.HTTPClient // the caller's is never changed
+		rt = cfg.HTTPClient.Transport
 	}
-	// An answer of another host, or half a payment sent again, is worth no convenience.
-	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	own.Jar = nil
-
-	rt := own.Transport
 	if isNilTransport(rt) {
 		rt = http.DefaultTransport // which the program may have replaced: tracing, tests
 	}
@@ -72,16 +59,19 @@ func newPools(cfg Config, s settings) *pools {
 	}
 	base, ours := rt.(*http.Transport)
 	if !ours {
-		s.logger.Warn("kopokopo: the RoundTripper of Config.HTTPClient, or http.DefaultTransport, is not an *http.Transport: failures cannot be proved unsent, and payouts may share a connection")
-		own.Transport = noRedirects{wrapTransport(cfg, rt)}
-		return &pools{shared: &own, payOut: &own}
+		cfg.Logger.Warn(cfg.Name + "the RoundTripper of Config.HTTPClient, or http.DefaultTransport, is not an *http.Transport: failures cannot be proved unsent, and payouts may share a connection")
+		wrapped := cfg.wrap(rt)
+		return &pools{shared: wrapped, payOut: wrapped}
 	}
-	sharedBase := tune(base, s, base == standardTransport)
+	sharedBase := tune(base, cfg, base == standardTransport)
+	shared := newProvingTransport(sharedBase) // looks before the next line's Clone fills in net/http's own HTTP/2
 	payOutBase := payOutTransport(sharedBase)
-	shared, payOut := own, own
-	shared.Transport = noRedirects{wrapTransport(cfg, newProvingTransport(sharedBase))}
-	payOut.Transport = noRedirects{wrapTransport(cfg, newProvingTransport(payOutBase))}
-	return &pools{shared: &shared, payOut: &payOut, proofs: true, owned: []*http.Transport{sharedBase, payOutBase}}
+	return &pools{
+		shared: cfg.wrap(shared),
+		payOut: cfg.wrap(newProvingTransport(payOutBase)),
+		proofs: true,
+		owned:  []*http.Transport{sharedBase, payOutBase},
+	}
 }
 
 // isNilTransport reports whether there is no RoundTripper, or a nil one in the interface.
@@ -90,8 +80,8 @@ func isNilTransport(rt http.RoundTripper) bool {
 	return rt == nil || ok && t == nil
 }
 
-// wrapTransport applies the caller's wrapper, if there is one.
-func wrapTransport(cfg Config, rt http.RoundTripper) http.RoundTripper {
+// wrap applies the caller's wrapper, if there is one.
+func (cfg Config) wrap(rt http.RoundTripper) http.RoundTripper {
 	if cfg.WrapTransport == nil {
 		return rt
 	}
@@ -101,36 +91,19 @@ func wrapTransport(cfg Config, rt http.RoundTripper) http.RoundTripper {
 	return rt
 }
 
-// noRedirects takes away where a redirect points to. net/http is told not to follow
-// it, but first parses it, and makes an error without a status of what it cannot.
-type noRedirects struct{ http.RoundTripper }
-
-// RoundTrip implements http.RoundTripper.
-func (t noRedirects) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := t.RoundTripper.RoundTrip(req)
-	if resp == nil && err == nil {
-		return nil, errors.New("the RoundTripper returned neither an answer nor an error")
-	}
-	if resp != nil && resp.StatusCode >= 300 && resp.StatusCode < 400 {
-		resp.Header = resp.Header.Clone() // it may be a canned answer's
-		resp.Header.Del("Location")
-	}
-	return resp, err
-}
-
 // tune clones a transport and fits it out. The settings of net/http's own give way
 // to ours; those of a transport that somebody made on purpose stay.
-func tune(base *http.Transport, s settings, standard bool) *http.Transport {
+func tune(base *http.Transport, cfg Config, standard bool) *http.Transport {
 	t := base.Clone() // only then look: net/http fills in fields of base at its first use
 	t.ForceAttemptHTTP2 = t.ForceAttemptHTTP2 || hasHTTP2(t)
 	if standard || t.MaxIdleConns == 0 {
-		t.MaxIdleConns = s.maxIdle
+		t.MaxIdleConns = cfg.MaxIdleConns
 	}
 	if t.MaxIdleConnsPerHost == 0 {
-		t.MaxIdleConnsPerHost = s.maxIdle // net/http's 2 opens a connection for almost every parallel call
+		t.MaxIdleConnsPerHost = cfg.MaxIdleConns // net/http's 2 opens a connection for almost every parallel call
 	}
 	if standard || t.IdleConnTimeout == 0 {
-		t.IdleConnTimeout = s.idleTimeout
+		t.IdleConnTimeout = cfg.IdleConnTimeout
 	}
 	if t.MaxResponseHeaderBytes == 0 {
 		t.MaxResponseHeaderBytes = maxResponseHeader

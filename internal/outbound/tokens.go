@@ -1,10 +1,10 @@
-package kopokopo
+package outbound
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -20,11 +20,30 @@ const (
 	rejectionPause    = time.Second     // between renewals of tokens that K2 rejected
 )
 
-// tokenCache holds the client's token. One fetch serves any number of callers and
+// TokenSource supplies bearer tokens. rejected is "", or a token that was just
+// refused: the source drops it, if it still has that very one, and returns another.
+type TokenSource interface {
+	Token(ctx context.Context, rejected string) (string, error)
+}
+
+// Token is what a fetch brings.
+type Token struct {
+	Value string
+	Life  time.Duration // 0 if it does not say
+}
+
+// IsToken reports whether token is what RFC 6750 allows in a header, generously.
+func IsToken(token string) bool {
+	return token != "" && len(token) <= 8<<10 &&
+		!strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+}
+
+// tokenCache holds the engine's token. One fetch serves any number of callers and
 // belongs to none of them: each waits on its own context.
 type tokenCache struct {
-	fetch func(context.Context) (TokenResponse, error)
-	life  context.Context // ends with the client
+	fetch   func(context.Context) (Token, error)
+	isFinal func(error) bool // whether asking again at once would be pointless
+	life    context.Context  // ends with the engine
 
 	mu           sync.Mutex
 	token        string
@@ -41,10 +60,6 @@ type tokenFlight struct {
 	done  chan struct{}
 	token string
 	err   error
-}
-
-func newTokenCache(c *core) *tokenCache {
-	return &tokenCache{fetch: (&Tokens{core: c}).Get, life: c.life}
 }
 
 // Token implements [TokenSource].
@@ -113,7 +128,7 @@ func (t *tokenCache) startFlight(pause time.Duration) *tokenFlight {
 func (t *tokenCache) fly(flight *tokenFlight, pause time.Duration) {
 	var (
 		begun    time.Time
-		response TokenResponse
+		response Token
 		err      = errors.New("no token was fetched") // what runtime.Goexit in a RoundTripper leaves
 	)
 	defer func() { t.land(flight, begun, response, err) }()
@@ -123,19 +138,19 @@ func (t *tokenCache) fly(flight *tokenFlight, pause time.Duration) {
 }
 
 // land notes what a flight brought and lets those who wait for it go on.
-func (t *tokenCache) land(flight *tokenFlight, begun time.Time, response TokenResponse, err error) {
+func (t *tokenCache) land(flight *tokenFlight, begun time.Time, response Token, err error) {
 	defer close(flight.done)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.flight = nil
-	flight.token, flight.err = response.AccessToken, err
+	flight.token, flight.err = response.Value, err
 	if err != nil {
 		t.failed(err)
 		return
 	}
 	t.refused = nil
-	life := lifetime(response.Expiry)
-	t.token, t.expires = response.AccessToken, begun.Add(life)
+	life := lifetime(response.Life)
+	t.token, t.expires = response.Value, begun.Add(life)
 	t.refreshAfter = t.expires.Add(-min(earlyRefresh, life/10))
 }
 
@@ -150,10 +165,10 @@ func (t *tokenCache) rest(pause time.Duration) {
 }
 
 // fetchSafely turns a panic below, in a caller's RoundTripper for one, into an error.
-func (t *tokenCache) fetchSafely() (response TokenResponse, err error) {
+func (t *tokenCache) fetchSafely() (response Token, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			response, err = TokenResponse{}, fmt.Errorf("panic: %T", p)
+			response, err = Token{}, fmt.Errorf("panic: %T", p)
 		}
 	}()
 	ctx, cancel := context.WithTimeout(t.life, tokenFetchTime)
@@ -165,25 +180,52 @@ func (t *tokenCache) fetchSafely() (response TokenResponse, err error) {
 func (t *tokenCache) failed(err error) {
 	now := time.Now()
 	t.refreshAfter = now.Add(refreshPause)
-	if isBadCredentials(err) {
+	if t.isFinal(err) {
 		t.refused, t.refusedUntil = err, now.Add(badCredentialsFor)
 	}
 }
 
-// isBadCredentials reports whether asking again at once would be pointless.
-func isBadCredentials(err error) bool {
-	e, ok := asAPIError(err)
-	return ok && (e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusBadRequest)
+// lifetime bounds what a token says of its life. Counting begins before the request
+// was sent, so it is never too long.
+func lifetime(said time.Duration) time.Duration {
+	if said <= 0 {
+		return unknownLifetime
+	}
+	return min(said, longestLifetime)
 }
 
-// lifetime reads expires_in. Counting begins before the request was sent, so it is
-// never too long.
-func lifetime(seconds uint64) time.Duration {
-	switch {
-	case seconds == 0:
-		return unknownLifetime
-	case seconds > uint64(longestLifetime/time.Second):
-		return longestLifetime
+// foreignTokens calls a TokenSource of the caller's so that, whatever it does, each
+// call leaves on its own context and gets an error instead of a panic.
+type foreignTokens struct {
+	source TokenSource
+	life   context.Context // ends with the engine
+}
+
+// Token implements [TokenSource].
+func (f foreignTokens) Token(ctx context.Context, rejected string) (string, error) {
+	type answer struct {
+		token string
+		err   error
 	}
-	return time.Duration(seconds) * time.Second
+	asking, cancel := context.WithCancel(&attemptContext{Context: f.life, caller: ctx}) // what the source sees ends with Close too
+	defer cancel()
+	defer context.AfterFunc(ctx, cancel)()
+	answers := make(chan answer, 1)
+	go func() {
+		a := answer{err: errors.New("token source: panic")}
+		defer func() {
+			recover() // its value may hold a token
+			answers <- a
+		}()
+		token, err := f.source.Token(asking, rejected)
+		a = answer{token, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.token, a.err
+	case <-ctx.Done():
+		return "", fmt.Errorf("waiting for a token: %w", ctx.Err())
+	case <-f.life.Done():
+		return "", ErrClosed
+	}
 }
