@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kopokopo-go/kopokopo"
+	"github.com/kopokopo-go/kopokopo/internal/testkit"
 )
 
 func TestConfigIsRefusedFieldByField(t *testing.T) {
@@ -60,7 +61,7 @@ func TestConfigIsRefusedFieldByField(t *testing.T) {
 		"user agent":             {"UserAgent", func(c *kopokopo.Config) { c.UserAgent = "hunter2\r\nX-Evil: 1" }},
 	}
 	for name, test := range tests {
-		cfg := kopokopo.Config{BaseURL: kopokopo.Sandbox, Credentials: testCredentials()}
+		cfg := kopokopo.Config{BaseURL: kopokopo.Sandbox, Credentials: testkit.Credentials()}
 		test.change(&cfg)
 		client, err := kopokopo.New(cfg)
 		assert.Nil(t, client, name)
@@ -70,7 +71,7 @@ func TestConfigIsRefusedFieldByField(t *testing.T) {
 		assert.Equal(t, test.field, invalid.Fields[0].Field, name)
 		assert.Contains(t, err.Error(), "kopokopo: config: "+test.field+" ", name)
 		assert.NotContains(t, err.Error(), secretive, "%s: the value is not repeated", name)
-		noSecrets(t, err.Error())
+		testkit.NoSecrets(t, err.Error())
 	}
 }
 
@@ -95,7 +96,7 @@ func TestConfigsThatWork(t *testing.T) {
 		"loopback": "http://127.0.0.1:8080", "loopback 2": "http://127.9.9.9", "IPv6": "http://[::1]:80", "name": "http://localhost:3000",
 		"newline of a file": kopokopo.Sandbox + "\n", "mapped": "http://[::ffff:127.0.0.1]",
 	} {
-		creds := testCredentials()
+		creds := testkit.Credentials()
 		creds.APIKey = ""
 		client, err := kopokopo.New(kopokopo.Config{BaseURL: base, Credentials: creds})
 		require.NoError(t, err, name)
@@ -106,43 +107,43 @@ func TestConfigsThatWork(t *testing.T) {
 func TestPathOfTheBaseURLIsKept(t *testing.T) {
 	t.Parallel()
 	for _, suffix := range []string{"", "/", "///", "/k2", "/k2/"} {
-		far := newFarSide(t, created)
-		cfg := far.config()
+		far := testkit.NewFarSide(t, testkit.Created)
+		cfg := far.Config()
 		cfg.BaseURL += suffix
 		sdk := kopokopo.NewSDK(cfg)
-		_, err := sdk.CreateWebhook(testToken, validWebhook())
+		_, err := sdk.CreateWebhook(testkit.Token, testkit.ValidWebhook())
 		if suffix == "///" {
 			require.Error(t, err)
-			assert.Zero(t, far.connections())
+			assert.Zero(t, far.Connections())
 			continue
 		}
 		require.NoError(t, err)
-		assert.Equal(t, strings.TrimRight(suffix, "/")+"/api/v1/webhook_subscriptions", far.only(t).Path)
+		assert.Equal(t, strings.TrimRight(suffix, "/")+"/api/v1/webhook_subscriptions", far.Only(t).Path)
 	}
 }
 
 func TestSecretsFromFilesAreTrimmed(t *testing.T) {
 	t.Parallel()
-	far := newFarSide(t, func(w http.ResponseWriter, r *http.Request) {
+	far := testkit.NewFarSide(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/oauth/token" {
-			answering(200, "application/json", `{"access_token":"abc"}`)(w, r)
+			testkit.Answering(200, "application/json", `{"access_token":"abc"}`)(w, r)
 		}
 	})
-	cfg := far.config()
+	cfg := far.Config()
 	cfg.BaseURL = "\t" + cfg.BaseURL + "/\r\n"
-	cfg.Credentials = kopokopo.Credentials{AppID: " " + testClientID + "\n", Secret: testSecret + "\r\n", APIKey: "\t" + testAPIKey + "\n"}
+	cfg.Credentials = kopokopo.Credentials{AppID: " " + testkit.ClientID + "\n", Secret: testkit.Secret + "\r\n", APIKey: "\t" + testkit.APIKey + "\n"}
 	sdk := kopokopo.NewSDK(cfg)
 	_, err := sdk.GetToken()
 	require.NoError(t, err)
-	requireForm(t, far.only(t), "/oauth/token", credentialsForm("grant_type", "client_credentials"))
+	testkit.RequireForm(t, far.Only(t), "/oauth/token", testkit.CredentialsForm("grant_type", "client_credentials"))
 	_, err = sdk.ValidateWebhook(far.URL + "/hook?shop=1")
 	require.NoError(t, err)
-	requireSample(t, far.seen()[1], "buygoods_transaction_received")
+	testkit.RequireSample(t, far.Seen()[1], "buygoods_transaction_received")
 }
 
 func TestConfigFromEnv(t *testing.T) {
-	all := map[string]string{"KOPOKOPO_BASE_URL": kopokopo.Sandbox, "KOPOKOPO_CLIENT_ID": testClientID,
-		"KOPOKOPO_CLIENT_SECRET": testSecret + "\n", "KOPOKOPO_API_KEY": testAPIKey}
+	all := map[string]string{"KOPOKOPO_BASE_URL": kopokopo.Sandbox, "KOPOKOPO_CLIENT_ID": testkit.ClientID,
+		"KOPOKOPO_CLIENT_SECRET": testkit.Secret + "\n", "KOPOKOPO_API_KEY": testkit.APIKey}
 	tests := map[string]struct {
 		set     map[string]string
 		missing []string
@@ -167,7 +168,7 @@ func TestConfigFromEnv(t *testing.T) {
 			if test.missing == nil {
 				require.NoError(t, err)
 				assert.Equal(t, kopokopo.Sandbox, cfg.BaseURL)
-				assert.Equal(t, testClientID, cfg.Credentials.AppID)
+				assert.Equal(t, testkit.ClientID, cfg.Credentials.AppID)
 				_, err = kopokopo.New(cfg)
 				require.NoError(t, err)
 				return
@@ -176,7 +177,7 @@ func TestConfigFromEnv(t *testing.T) {
 			for _, text := range test.missing {
 				require.ErrorContains(t, err, text)
 			}
-			noSecrets(t, err.Error())
+			testkit.NoSecrets(t, err.Error())
 		})
 	}
 }
@@ -184,41 +185,41 @@ func TestConfigFromEnv(t *testing.T) {
 func TestUserAgentPutsTheCallersProductFirst(t *testing.T) {
 	t.Parallel()
 	for product, want := range map[string]string{
-		"":                    ownUserAgent,
-		"shop/2.1 (checkout)": "shop/2.1 (checkout) " + ownUserAgent,
-		"  shop/2.1  ":        "shop/2.1 " + ownUserAgent,
+		"":                    testkit.OwnUserAgent,
+		"shop/2.1 (checkout)": "shop/2.1 (checkout) " + testkit.OwnUserAgent,
+		"  shop/2.1  ":        "shop/2.1 " + testkit.OwnUserAgent,
 	} {
-		far := newFarSide(t, created)
-		cfg := far.config()
+		far := testkit.NewFarSide(t, testkit.Created)
+		cfg := far.Config()
 		cfg.UserAgent = product
-		_, err := kopokopo.NewSDK(cfg).CreateWebhook(testToken, validWebhook())
+		_, err := kopokopo.NewSDK(cfg).CreateWebhook(testkit.Token, testkit.ValidWebhook())
 		require.NoError(t, err)
-		assert.Equal(t, []string{want}, far.only(t).Header["User-Agent"])
+		assert.Equal(t, []string{want}, far.Only(t).Header["User-Agent"])
 	}
 }
 
 func TestCallbackURLFillsAnEmptyLink(t *testing.T) {
 	t.Parallel()
-	far := newFarSide(t, created)
-	cfg := far.config()
-	cfg.CallbackURL = " " + testCallback + "\n"
+	far := testkit.NewFarSide(t, testkit.Created)
+	cfg := far.Config()
+	cfg.CallbackURL = " " + testkit.Callback + "\n"
 	sdk := kopokopo.NewSDK(cfg)
 	callback := func() any {
-		seen := far.seen()
-		return tree(t, seen[len(seen)-1].Body).(map[string]any)["_links"]
+		seen := far.Seen()
+		return testkit.Tree(t, seen[len(seen)-1].Body).(map[string]any)["_links"]
 	}
-	stk, payment := validSTK(), validPayment()
+	stk, payment := testkit.ValidSTK(), testkit.ValidPayment()
 	stk.Links, payment.Links = kopokopo.Links{}, kopokopo.Links{}
-	_, err := sdk.ReceiveMpesaPayment(testToken, stk)
+	_, err := sdk.ReceiveMpesaPayment(testkit.Token, stk)
 	require.NoError(t, err)
-	assert.Equal(t, map[string]any{"callback_url": testCallback}, callback())
-	_, err = sdk.CreatePayment(testToken, payment)
+	assert.Equal(t, map[string]any{"callback_url": testkit.Callback}, callback())
+	_, err = sdk.CreatePayment(testkit.Token, payment)
 	require.NoError(t, err)
-	assert.Equal(t, map[string]any{"callback_url": testCallback}, callback())
-	_, err = sdk.CreatePayment(testToken, validPayment())
+	assert.Equal(t, map[string]any{"callback_url": testkit.Callback}, callback())
+	_, err = sdk.CreatePayment(testkit.Token, testkit.ValidPayment())
 	require.NoError(t, err)
 	assert.Equal(t, map[string]any{"callback_url": "https://dummy_callback_url/payment_result"}, callback(), "the request's own wins")
-	assert.Len(t, far.seen(), 3)
+	assert.Len(t, far.Seen(), 3)
 }
 
 func TestTimeoutBoundsAnAttempt(t *testing.T) {
@@ -227,11 +228,11 @@ func TestTimeoutBoundsAnAttempt(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
 	t.Cleanup(srv.Close)
 	t.Cleanup(func() { close(release) })
-	sdk := kopokopo.NewSDK(kopokopo.Config{BaseURL: srv.URL, Credentials: testCredentials(), Timeout: 50 * time.Millisecond, MaxRetries: -1})
-	_, err := sdk.CreatePayment(testToken, validPayment())
+	sdk := kopokopo.NewSDK(kopokopo.Config{BaseURL: srv.URL, Credentials: testkit.Credentials(), Timeout: 50 * time.Millisecond, MaxRetries: -1})
+	_, err := sdk.CreatePayment(testkit.Token, testkit.ValidPayment())
 	require.ErrorContains(t, err, "deadline exceeded")
-	assert.Equal(t, []error{kopokopo.ErrOutcomeUnknown}, outcomes(err))
-	_, err = sdk.QueryIncommingMpesaPayment(testToken, testID)
+	assert.Equal(t, []error{kopokopo.ErrOutcomeUnknown}, testkit.Outcomes(err))
+	_, err = sdk.QueryIncommingMpesaPayment(testkit.Token, testkit.ID)
 	require.ErrorContains(t, err, "deadline exceeded")
-	assert.Empty(t, outcomes(err))
+	assert.Empty(t, testkit.Outcomes(err))
 }

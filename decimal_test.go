@@ -95,3 +95,39 @@ func TestDecimalComparesExactly(t *testing.T) {
 		}
 	}
 }
+
+// FuzzDecimal: decoding never fails over valid JSON, keeps the digits, and survives
+// being stored; arithmetic agrees with big.Rat.
+func FuzzDecimal(f *testing.F) {
+	for _, seed := range []string{`"100.0"`, `115.0`, `null`, `"a lot"`, `1e3`, `-0.5`, `{}`, `[1]`, `true`, `" 5 "`, `"92233720368547758.08"`, `"\u2028"`, `"\ud800"`, `"1.10"`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, document []byte) {
+		var d kopokopo.Decimal
+		if err := json.Unmarshal(document, &d); err != nil {
+			if json.Valid(document) {
+				t.Fatal(err)
+			}
+			return
+		}
+		text, err := json.Marshal(d)
+		var again kopokopo.Decimal
+		if err != nil || json.Unmarshal(text, &again) != nil || again != d {
+			t.Fatalf("%s became %s", document, text)
+		}
+		minor, err := d.Minor()
+		if err != nil {
+			return
+		}
+		value, ok := new(big.Rat).SetString(d.String())
+		if !ok || new(big.Rat).Mul(value, big.NewRat(100, 1)).Cmp(new(big.Rat).SetInt64(minor)) != 0 {
+			t.Fatalf("%q is not %d", d, minor)
+		}
+		if sign, err := d.Sign(); err != nil || sign != value.Sign() {
+			t.Fatal("wrong sign")
+		}
+		if order, err := d.Cmp(again); err != nil || order != 0 {
+			t.Fatal("not itself")
+		}
+	})
+}

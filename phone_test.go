@@ -2,6 +2,8 @@ package kopokopo_test
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -75,4 +77,38 @@ func TestPhonesHideWhenTheyArePrinted(t *testing.T) {
 	}
 	assert.Empty(t, fmt.Sprint(kopokopo.Phone{}))
 	assert.Empty(t, kopokopo.Phone{}.E164()+kopokopo.Phone{}.Digits()+kopokopo.Phone{}.Local())
+}
+
+var e164 = regexp.MustCompile(`^\+254\d{9}$`)
+
+// FuzzParsePhone: every form of a number that was read gives the same number, in the
+// grammar K2 takes.
+func FuzzParsePhone(f *testing.F) {
+	for _, seed := range []string{"+254712345678", "0712 345 678", "712345678", "254-112-345-678", "", "+", "00712345678", "०७१२३४५६७८", "2540712345678", "254254254254"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		phone, err := kopokopo.ParsePhone(text)
+		if err != nil {
+			if phone != (kopokopo.Phone{}) {
+				t.Fatal("an error and a phone")
+			}
+			return
+		}
+		if !e164.MatchString(phone.E164()) || "+"+phone.Digits() != phone.E164() || "0"+phone.Digits()[3:] != phone.Local() {
+			t.Fatalf("%q gave %q, %q, %q", text, phone.E164(), phone.Digits(), phone.Local())
+		}
+		for _, form := range []string{phone.E164(), phone.Digits(), phone.Local()} {
+			if again, err := kopokopo.ParsePhone(form); err != nil || again != phone {
+				t.Fatalf("%q is not %q any more", form, phone.E164())
+			}
+		}
+		hash, err := kopokopo.HashPhone(text)
+		if err != nil || !kopokopo.MatchesHash(phone.Local(), hash) {
+			t.Fatal("the hash does not match")
+		}
+		if strings.Contains(phone.String(), phone.Digits()[3:]) {
+			t.Fatal("the number shows")
+		}
+	})
 }

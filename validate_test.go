@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kopokopo-go/kopokopo"
+	"github.com/kopokopo-go/kopokopo/internal/testkit"
 )
 
 // faultyFields returns the fields that a value is refused for, after checking the error itself.
@@ -56,14 +57,14 @@ func recipient(kind string) kopokopo.AddPAYRecipient {
 
 func TestValidRequestsAreAccepted(t *testing.T) {
 	t.Parallel()
-	for _, v := range []interface{ Validate() error }{validSTK(), validPayment(), validWebhook(), validTill(), validEvent(),
+	for _, v := range []interface{ Validate() error }{testkit.ValidSTK(), testkit.ValidPayment(), testkit.ValidWebhook(), testkit.ValidTill(), validEvent(),
 		recipient("mobile_wallet"), recipient("bank_account"), recipient("till"), recipient("paybill")} {
 		assert.NoError(t, v.Validate())
 	}
-	company := validWebhook()
+	company := testkit.ValidWebhook()
 	company.Scope, company.ScopeRef, company.EventType = "company", "", "something_new"
 	assert.NoError(t, company.Validate(), "K2 takes more than it documents")
-	stk := validSTK()
+	stk := testkit.ValidSTK()
 	stk.Subscriber = kopokopo.Subscriber{PhoneNumber: "0712345678"}
 	stk.Metadata = map[string]any{"1": nil, "2": 1, "3": []any{}, "4": map[string]any{"a": true}, "5": json.Number("1")}
 	assert.NoError(t, stk.Validate())
@@ -82,7 +83,7 @@ func TestEachMissingFieldIsNamed(t *testing.T) {
 	}
 	for _, blank := range []string{"", " \t\n"} {
 		stk := func(field string, cause error, clear func(*kopokopo.ReceiveMpesaReq)) {
-			req := validSTK()
+			req := testkit.ValidSTK()
 			clear(&req)
 			add(field, cause, req)
 		}
@@ -93,7 +94,7 @@ func TestEachMissingFieldIsNamed(t *testing.T) {
 		stk("amount.value", nil, func(r *kopokopo.ReceiveMpesaReq) { r.Amount.Value = blank })
 		stk("_links.callback_url", nil, func(r *kopokopo.ReceiveMpesaReq) { r.Links.Callback = blank })
 		pay := func(field string, cause error, clear func(*kopokopo.CreatePaymentReq)) {
-			req := validPayment()
+			req := testkit.ValidPayment()
 			clear(&req)
 			add(field, cause, req)
 		}
@@ -104,7 +105,7 @@ func TestEachMissingFieldIsNamed(t *testing.T) {
 		pay("description", nil, func(r *kopokopo.CreatePaymentReq) { r.Description = blank })
 		pay("_links.callback_url", nil, func(r *kopokopo.CreatePaymentReq) { r.Links.Callback = blank })
 		hook := func(field string, cause error, clear func(*kopokopo.CreateWebhookReq)) {
-			req := validWebhook()
+			req := testkit.ValidWebhook()
 			clear(&req)
 			add(field, cause, req)
 		}
@@ -159,13 +160,13 @@ func TestAllFaultsAreNamedAtOnce(t *testing.T) {
 func TestAmountsOfRequests(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{"1", "100", "20000", "99.50", "0.01", "007.50", "100.0", "999999999999.99", "0000000000000000001"} {
-		stk := validSTK()
+		stk := testkit.ValidSTK()
 		stk.Amount.Value = value
 		assert.NoError(t, stk.Validate(), value)
 	}
 	for _, value := range []string{"", "0", "0.00", "000", "-1", "+1", "1e9", "1E2", "NaN", "Inf", "-Inf", "1.234", "1,500", "1,5", " 100 ", "100 ", "100\n", "0x10",
 		"1_000", "1.", ".5", "1.5.0", "KES 100", "१००", "１００", "9223372036854775807", "1" + strings.Repeat("0", 400), "null", "0.001"} {
-		stk, payment := validSTK(), validPayment()
+		stk, payment := testkit.ValidSTK(), testkit.ValidPayment()
 		stk.Amount.Value, payment.Amount.Value = value, value
 		assert.Equal(t, []string{"amount.value"}, faultyFields(t, stk), value)
 		assert.Equal(t, []string{"amount.value"}, faultyFields(t, payment), value)
@@ -180,7 +181,7 @@ func TestCallbackURLs(t *testing.T) {
 	for _, url := range []string{"https://shop.example/result", "https://shop.example", "https://shop.example:8443/r?a=b#c", "HTTPS://SHOP.EXAMPLE/", "https://10.0.0.1/r",
 		"http://127.0.0.1/r", "http://127.0.0.1:8080/r", "http://127.1.2.3/r", "http://localhost/r", "http://LOCALHOST:3000/", "http://[::1]:80/r", "https://bücher.example/",
 		"https://callback_to_your_app.your_application.com", "https://shop.example/" + strings.Repeat("a", 1900)} {
-		stk, webhook := validSTK(), validWebhook()
+		stk, webhook := testkit.ValidSTK(), testkit.ValidWebhook()
 		stk.Links.Callback, webhook.URL = url, url
 		assert.NoError(t, stk.Validate(), url)
 		assert.NoError(t, webhook.Validate(), url)
@@ -190,7 +191,7 @@ func TestCallbackURLs(t *testing.T) {
 		"javascript:alert(1)", "https://user@shop.example/r", "https://user:hunter2@shop.example/r", "http://user:hunter2@127.0.0.1/r", "https://shop.example/\nr", "https://shop.example/\x00",
 		"https://shop.example/\x7f", "https://shop.example/a b", `https://shop.example\@evil.example/`, "https://shop.example:port/", " https://shop.example/", "https://shop.example/%zz",
 		"https://shop.example/" + strings.Repeat("a", 2000)} {
-		stk, payment, webhook := validSTK(), validPayment(), validWebhook()
+		stk, payment, webhook := testkit.ValidSTK(), testkit.ValidPayment(), testkit.ValidWebhook()
 		stk.Links.Callback, payment.Links.Callback, webhook.URL = url, url, url
 		assert.Equal(t, []string{"_links.callback_url"}, faultyFields(t, stk), url)
 		assert.Equal(t, []string{"_links.callback_url"}, faultyFields(t, payment), url)
@@ -203,12 +204,12 @@ func TestCallbackURLs(t *testing.T) {
 func TestSpellings(t *testing.T) {
 	t.Parallel()
 	for _, channel := range []string{"M-PESA STK Push", "M-PESA STK PUSH", "m-pesa stk push", "M-PESA", "m-pesa", "MPESA", " M-PESA "} {
-		stk := validSTK()
+		stk := testkit.ValidSTK()
 		stk.PaymentChannel = channel
 		assert.NoError(t, stk.Validate(), channel)
 	}
 	for _, channel := range []string{"M-PESA STK", "MPESA STK Push", "cash", "M‑PESA"} {
-		stk := validSTK()
+		stk := testkit.ValidSTK()
 		stk.PaymentChannel = channel
 		assert.ErrorIs(t, stk.Validate(), kopokopo.ErrInvalidPaymentChannel, channel)
 	}
@@ -218,7 +219,7 @@ func TestSpellings(t *testing.T) {
 		assert.Equal(t, !ok, errors.Is(bank.Validate(), kopokopo.ErrInvalidSettlementMethod), method)
 	}
 	for kind, ok := range map[string]bool{"mobile_wallet": true, "Mobile_Wallet": true, "Mobile Wallet": false, "merchant_wallet": false} {
-		payment := validPayment()
+		payment := testkit.ValidPayment()
 		payment.DestinationType = kind
 		assert.Equal(t, ok, payment.Validate() == nil, kind)
 	}
@@ -227,7 +228,7 @@ func TestSpellings(t *testing.T) {
 func TestMetadataThatIsNoJSON(t *testing.T) {
 	t.Parallel()
 	for name, value := range map[string]any{"function": func() {}, "channel": make(chan int), "NaN": math.NaN(), "infinity": math.Inf(1), "bad number": json.Number("0x1")} {
-		stk := validSTK()
+		stk := testkit.ValidSTK()
 		stk.Metadata = map[string]any{"k": value}
 		assert.Equal(t, []string{"metadata"}, faultyFields(t, stk), name)
 	}
@@ -236,7 +237,7 @@ func TestMetadataThatIsNoJSON(t *testing.T) {
 func TestPhonesOfRequests(t *testing.T) {
 	t.Parallel()
 	for phone, ok := range map[string]bool{"+254712345678": true, "0712 345 678": true, "712345678": true, "+255712345678": false, "07123": false, "+0712345678": false} {
-		stk, wallet := validSTK(), recipient("mobile_wallet")
+		stk, wallet := testkit.ValidSTK(), recipient("mobile_wallet")
 		stk.Subscriber.PhoneNumber, wallet.PaymentRecipient.PhoneNumber = phone, phone
 		assert.Equal(t, ok, stk.Validate() == nil, phone)
 		assert.Equal(t, ok, wallet.Validate() == nil, phone)

@@ -9,8 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/kopokopo-go/kopokopo/internal/testkit/payloads"
 	"github.com/kopokopo-go/kopokopo/kopokopotest"
 )
 
@@ -181,10 +180,8 @@ func mac(body []byte, key string) string {
 // sample reads a recorded payload, compact.
 func sample(t *testing.T, name string) string {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join("..", "testdata", "payloads", name+".json"))
-	require.NoError(t, err)
 	var b bytes.Buffer
-	require.NoError(t, json.Compact(&b, raw))
+	require.NoError(t, json.Compact(&b, payloads.Read(name+".json")))
 	return b.String()
 }
 

@@ -6,8 +6,10 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/kopokopo-go/kopokopo"
+	"github.com/kopokopo-go/kopokopo/internal/pipe"
 )
 
 // Server is an embedded Kopo Kopo. Its methods may be called from several
@@ -23,9 +25,9 @@ type Server struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 
-	api       *host
+	api       *pipe.Host
 	apiClient *http.Client
-	merchants *host
+	merchants *pipe.Host
 	inside    *http.Client // to the merchant's handlers
 	outside   *http.Client // to loopback sockets
 
@@ -62,11 +64,11 @@ func NewServer(opts ...Option) *Server {
 // HTTPClient in [Server.Config], reach it; its own deliveries reach only URLs
 // registered with [Server.Handle].
 func NewInMemoryServer(opts ...Option) *Server {
-	l := newPipeListener()
+	l := pipe.Listen()
 	s := newServer(opts)
 	s.memory = true
 	s.URL = "http://127.0.0.1:1" // never dialled; plain http is accepted for a loopback literal
-	s.apiClient = &http.Client{Transport: l.transport()}
+	s.apiClient = &http.Client{Transport: l.Transport()}
 	s.start(l)
 	return s
 }
@@ -85,12 +87,19 @@ func newServer(opts []Option) *Server {
 }
 
 func (s *Server) start(l net.Listener) {
-	pipe := newPipeListener()
-	transport := pipe.transport()
+	merchants := pipe.Listen()
+	transport := merchants.Transport()
 	transport.DisableKeepAlives, transport.DisableCompression = true, true
 	s.inside = &http.Client{Transport: transport, CheckRedirect: noRedirect}
-	s.merchants = startHost(pipe, http.HandlerFunc(s.serveMerchant))
-	s.api = startHost(l, http.HandlerFunc(s.serveAPI))
+	s.merchants = host(merchants, s.serveMerchant)
+	s.api = host(l, s.serveAPI)
+}
+
+// readHeaderTimeout ends connections that never send a request.
+const readHeaderTimeout = 30 * time.Second
+
+func host(l net.Listener, h http.HandlerFunc) *pipe.Host {
+	return pipe.Serve(l, &http.Server{Handler: h, ReadHeaderTimeout: readHeaderTimeout})
 }
 
 // Config returns a Config with the server's URL and credentials, ready for
@@ -120,9 +129,9 @@ func (s *Server) Close() {
 		s.jobs.close()
 		s.cancel()
 		_ = s.handling.wait(context.Background())
-		s.api.close()
+		s.api.Close()
 		_ = s.jobs.wait(context.Background())
-		s.merchants.close()
+		s.merchants.Close()
 		s.apiClient.CloseIdleConnections()
 	})
 }

@@ -22,9 +22,9 @@ import (
 func TestFault_Kyshi_D01_Twice(t *testing.T) {
 	h := newHook(t, nil)
 	for range 5 {
-		require.Equal(t, 200, h.post(anEvent))
+		require.Equal(t, 200, h.Post(anEvent))
 	}
-	h.idle(1)
+	h.Idle(1)
 }
 
 func TestFault_Kyshi_D01_AttemptHeadersDoNotCount(t *testing.T) {
@@ -34,10 +34,10 @@ func TestFault_Kyshi_D01_AttemptHeadersDoNotCount(t *testing.T) {
 		r, err := v.SignedRequest(t.Context(), "https://shop.example/kyshi", []byte(anEvent))
 		require.NoError(t, err)
 		attempts[r.Header.Get("X-Kyshi-Event-ID")] = true
-		require.Equal(t, 200, h.serve(r).StatusCode)
+		require.Equal(t, 200, h.Serve(r).StatusCode)
 	}
 	require.Len(t, attempts, 3, "another id for each attempt")
-	h.idle(1)
+	h.Idle(1)
 }
 
 func TestFault_Kyshi_D02_HundredAtOnce(t *testing.T) {
@@ -48,7 +48,7 @@ func TestFault_Kyshi_D02_HundredAtOnce(t *testing.T) {
 		start := time.Now()
 		for range 100 {
 			all.Go(func() {
-				resp := h.serve(signed(anEvent))
+				resp := h.Serve(signed(anEvent))
 				switch resp.StatusCode {
 				case 200:
 					require.Equal(t, time.Second, time.Since(start), "200 before the commit")
@@ -62,8 +62,8 @@ func TestFault_Kyshi_D02_HundredAtOnce(t *testing.T) {
 		all.Wait()
 		require.EqualValues(t, 1, accepted.Load())
 		require.EqualValues(t, 99, busy.Load())
-		require.Equal(t, 200, h.post(anEvent))
-		h.idle(1)
+		require.Equal(t, 200, h.Post(anEvent))
+		h.Idle(1)
 	})
 }
 
@@ -75,23 +75,23 @@ func TestFault_Kyshi_D03_FailedThenRedelivered(t *testing.T) {
 		}
 		return nil
 	})
-	require.Equal(t, 500, h.post(anEvent))
+	require.Equal(t, 500, h.Post(anEvent))
 	fail = false
-	require.Equal(t, 200, h.post(anEvent))
-	require.Equal(t, 200, h.post(anEvent))
-	h.idle(2)
+	require.Equal(t, 200, h.Post(anEvent))
+	require.Equal(t, 200, h.Post(anEvent))
+	h.Idle(2)
 }
 
 func TestFault_Kyshi_D04_CrashAfterClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHook(t, nil)
 		// A process that took the claim and died.
-		_, err := h.store.Claim(t.Context(), parse(t, []byte(anEvent)).Key, sha256.Sum256([]byte(anEvent)), time.Minute)
+		_, err := h.Store.Claim(t.Context(), parse(t, []byte(anEvent)).Key, sha256.Sum256([]byte(anEvent)), time.Minute)
 		require.NoError(t, err)
-		require.Equal(t, 503, h.post(anEvent))
+		require.Equal(t, 503, h.Post(anEvent))
 		time.Sleep(time.Minute)
-		require.Equal(t, 200, h.post(anEvent), "the lease has ended")
-		h.idle(1)
+		require.Equal(t, 200, h.Post(anEvent), "the lease has ended")
+		h.Idle(1)
 	})
 }
 
@@ -138,10 +138,10 @@ func TestFault_Kyshi_D05_CommitInTheWorksOwnTransaction(t *testing.T) {
 		s.commit = errors.New("killed") // before the handler's own commit
 		return nil
 	})
-	require.Equal(t, 503, h.post(anEvent))
+	require.Equal(t, 503, h.Post(anEvent))
 	s.commit = nil
-	require.Equal(t, 200, h.post(anEvent))
-	h.idle(1)
+	require.Equal(t, 200, h.Post(anEvent))
+	h.Idle(1)
 	_, ok := kopokopo.ClaimFrom(t.Context())
 	require.False(t, ok)
 }
@@ -150,14 +150,14 @@ func TestFault_Kyshi_D08_LeaseShorterThanTheWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		h := newHook(t, func(context.Context, *kyshi.Event) error { <-release; return nil })
-		require.Equal(t, 503, h.post(anEvent))
+		require.Equal(t, 503, h.Post(anEvent))
 		time.Sleep(2 * time.Minute) // longer than the lease
-		require.Equal(t, 503, h.post(anEvent))
+		require.Equal(t, 503, h.Post(anEvent))
 		close(release)
 		synctest.Wait()
-		require.Contains(t, h.log.String(), "it may have been done twice")
-		require.Equal(t, 200, h.post(anEvent))
-		h.idle(2)
+		require.Contains(t, h.Log.String(), "it may have been done twice")
+		require.Equal(t, 200, h.Post(anEvent))
+		h.Idle(2)
 	})
 }
 
@@ -175,9 +175,9 @@ func TestFault_Kyshi_D09_StoreDown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := failing(t, &row.store, func(context.Context, *kyshi.Event) error { return row.fail })
-			require.Equal(t, row.status, h.serve(signed(anEvent)).StatusCode)
-			require.EqualValues(t, row.calls, h.calls.Load())
-			require.Contains(t, h.log.String(), "kyshi: webhook: delivery store failed")
+			require.Equal(t, row.status, h.Serve(signed(anEvent)).StatusCode)
+			require.EqualValues(t, row.calls, h.Calls.Load())
+			require.Contains(t, h.Log.String(), "kyshi: webhook: delivery store failed")
 		})
 	}
 }
@@ -186,10 +186,10 @@ func TestFault_Kyshi_D10_AnotherBody(t *testing.T) {
 	var revisions []int
 	h := newHook(t, func(_ context.Context, e *kyshi.Event) error { revisions = append(revisions, e.Revision); return nil })
 	for _, body := range []string{anEvent, anEvent + " ", anEvent, anEvent + " "} {
-		require.Equal(t, 200, h.post(body))
+		require.Equal(t, 200, h.Post(body))
 	}
 	require.Equal(t, []int{1, 2}, revisions, "not swallowed, and told apart")
-	h.idle(2)
+	h.Idle(2)
 }
 
 func TestSamplesCanBeSkipped(t *testing.T) {
@@ -197,8 +197,8 @@ func TestSamplesCanBeSkipped(t *testing.T) {
 		var got []bool
 		h := newHook(t, func(_ context.Context, e *kyshi.Event) error { got = append(got, e.Sample); return nil },
 			func(c *kyshi.HandlerConfig) { c.SkipSamples = skip })
-		require.Equal(t, 200, h.post(string(kyshi.SampleCharge())))
-		require.Equal(t, 200, h.post(anEvent))
+		require.Equal(t, 200, h.Post(string(kyshi.SampleCharge())))
+		require.Equal(t, 200, h.Post(anEvent))
 		if skip {
 			require.Equal(t, []bool{false}, got)
 		} else {

@@ -27,8 +27,8 @@ func TestFault_Kyshi_W01_Valid(t *testing.T) {
 		h := newHook(t, func(_ context.Context, e *kyshi.Event) error { got = e; return nil })
 		r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(row.body))
 		r.Header.Set("x-kyshi-signature", row.sha256)
-		require.Equal(t, 200, h.serve(r).StatusCode, row.file)
-		h.idle(1)
+		require.Equal(t, 200, h.Serve(r).StatusCode, row.file)
+		h.Idle(1)
 		require.Equal(t, row.body, got.Raw)
 		require.Zero(t, h.BadSignatures())
 	}
@@ -43,9 +43,9 @@ func refused(t *testing.T, sigs ...string) {
 	for _, sig := range sigs {
 		r.Header.Add(kyshi.SignatureHeader, sig)
 	}
-	require.Equal(t, 400, h.serve(r).StatusCode, "signatures %q", sigs)
-	h.idle(0)
-	total, _ := h.store.Len()
+	require.Equal(t, 400, h.Serve(r).StatusCode, "signatures %q", sigs)
+	h.Idle(0)
+	total, _ := h.Store.Len()
 	require.Zero(t, total)
 	require.EqualValues(t, 1, h.BadSignatures())
 }
@@ -75,8 +75,8 @@ func TestFault_Kyshi_W05_TextForms(t *testing.T) {
 		h := newHook(t, nil)
 		r := signed(anEvent)
 		r.Header.Set(kyshi.SignatureHeader, text)
-		require.Equal(t, 200, h.serve(r).StatusCode, name)
-		h.idle(1)
+		require.Equal(t, 200, h.Serve(r).StatusCode, name)
+		h.Idle(1)
 	}
 }
 
@@ -122,9 +122,9 @@ func TestFault_Kyshi_W09_OneBit(t *testing.T) {
 		body[i] ^= 1
 		r := signed(string(body))
 		r.Header.Set(kyshi.SignatureHeader, good)
-		require.Equal(t, 400, h.serve(r).StatusCode)
+		require.Equal(t, 400, h.Serve(r).StatusCode)
 	}
-	h.idle(0)
+	h.Idle(0)
 	for i := range []byte(secret) {
 		other := []byte(secret)
 		other[i] ^= 1
@@ -145,7 +145,7 @@ func TestFault_Kyshi_W10_Rotation(t *testing.T) {
 		body := charge("R" + strconv.Itoa(i))
 		r := signed(body)
 		r.Header.Set(kyshi.SignatureHeader, signWith(row.secret, body))
-		require.Equal(t, row.status, h.serve(r).StatusCode)
+		require.Equal(t, row.status, h.Serve(r).StatusCode)
 		require.Equal(t, row.index, index)
 	}
 }
@@ -164,11 +164,11 @@ func TestFault_Kyshi_W12_FailuresTellNothing(t *testing.T) {
 	for _, sig := range []string{"", "x", strings.Repeat("0", 64), good[:63], "sha512=" + good} {
 		r := signed(anEvent)
 		r.Header.Set(kyshi.SignatureHeader, sig)
-		resp := h.serve(r)
+		resp := h.Serve(r)
 		require.Equal(t, 400, resp.StatusCode)
 		headers = append(headers, resp.Header)
 		for _, text := range append(secretForms(), good[:16], "ORD-7f3a19c2", "233200000001", "AUTH_x1y2z3") {
-			require.NotContains(t, h.log.String(), text)
+			require.NotContains(t, h.Log.String(), text)
 		}
 	}
 	for _, header := range headers {
@@ -180,16 +180,16 @@ func TestFault_Kyshi_W13_Sizes(t *testing.T) {
 	const limit = 1 << 10
 	pad := func(n int) string { return anEvent + strings.Repeat(" ", n-len(anEvent)) }
 	h := newHook(t, nil, func(c *kyshi.HandlerConfig) { c.MaxBody = limit })
-	require.Equal(t, 200, h.post(pad(limit)))
-	require.Equal(t, 413, h.post(pad(limit+1)))
+	require.Equal(t, 200, h.Post(pad(limit)))
+	require.Equal(t, 413, h.Post(pad(limit+1)))
 	r := signed(pad(limit + 1))
 	r.ContentLength = -1 // chunked
-	require.Equal(t, 413, h.serve(r).StatusCode)
-	h.idle(1)
+	require.Equal(t, 413, h.Serve(r).StatusCode)
+	h.Idle(1)
 	h = newHook(t, nil) // the default is 1 MiB
-	require.Equal(t, 200, h.post(pad(1<<20)))
-	require.Equal(t, 413, h.post(pad(1<<20+1)))
-	h.idle(1)
+	require.Equal(t, 200, h.Post(pad(1<<20)))
+	require.Equal(t, 413, h.Post(pad(1<<20+1)))
+	h.Idle(1)
 }
 
 func TestFault_Kyshi_W16_Encoded(t *testing.T) {
@@ -197,18 +197,18 @@ func TestFault_Kyshi_W16_Encoded(t *testing.T) {
 	for _, coding := range []string{"gzip", "br", "identity, gzip"} {
 		r := signed(anEvent)
 		r.Header.Set("Content-Encoding", coding)
-		require.Equal(t, 415, h.serve(r).StatusCode, coding)
+		require.Equal(t, 415, h.Serve(r).StatusCode, coding)
 	}
-	h.idle(0)
+	h.Idle(0)
 }
 
 func TestFault_Kyshi_W17_Empty(t *testing.T) {
 	h := newHook(t, nil)
-	require.Equal(t, 400, h.post(""))
+	require.Equal(t, 400, h.Post(""))
 	r := signed("")
 	r.Body = nil
-	require.Equal(t, 400, h.serve(r).StatusCode)
-	h.idle(0)
+	require.Equal(t, 400, h.Serve(r).StatusCode)
+	h.Idle(0)
 }
 
 func TestFault_Kyshi_W18_Methods(t *testing.T) {
@@ -216,11 +216,11 @@ func TestFault_Kyshi_W18_Methods(t *testing.T) {
 	for _, method := range []string{"GET", "HEAD", "PUT", "OPTIONS", "PATCH", "DELETE"} {
 		r := signed(anEvent)
 		r.Method = method
-		resp := h.serve(r)
+		resp := h.Serve(r)
 		require.Equal(t, 405, resp.StatusCode, method)
 		require.Equal(t, "POST", resp.Header.Get("Allow"))
 	}
-	h.idle(0)
+	h.Idle(0)
 }
 
 func TestFault_Kyshi_W19_ContentTypes(t *testing.T) {
@@ -231,7 +231,7 @@ func TestFault_Kyshi_W19_ContentTypes(t *testing.T) {
 		h := newHook(t, nil)
 		r := signed(anEvent)
 		r.Header.Set("Content-Type", contentType)
-		require.Equal(t, want, h.serve(r).StatusCode, contentType)
+		require.Equal(t, want, h.Serve(r).StatusCode, contentType)
 	}
 }
 
@@ -257,9 +257,9 @@ func TestFault_Kyshi_W20_RawBytes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var got *kyshi.Event
 			h := newHook(t, func(_ context.Context, e *kyshi.Event) error { got = e; return nil })
-			require.Equal(t, row.status, h.post(row.body))
+			require.Equal(t, row.status, h.Post(row.body))
 			if row.status != 200 {
-				h.idle(0)
+				h.Idle(0)
 				return
 			}
 			require.Equal(t, row.body, string(got.Raw))
@@ -274,9 +274,9 @@ func TestFault_Kyshi_W21_UnknownEventAndFields(t *testing.T) {
 	bodies := []string{`{"event":"virtual_account.credited","data":{"anything":[1]}}`, `{"event":"failed","data":{"reference":"R9"}}`,
 		strings.Replace(anEvent, `"log"`, `"new":{"a":1},"log"`, 1)}
 	for _, body := range bodies {
-		require.Equal(t, 200, h.post(body))
+		require.Equal(t, 200, h.Post(body))
 	}
-	h.idle(3)
+	h.Idle(3)
 	for i, e := range got {
 		require.Equal(t, bodies[i], string(e.Raw))
 	}
@@ -288,7 +288,7 @@ func TestFault_Kyshi_W22_Unreadable(t *testing.T) {
 	bodies := []string{`{`, `null`, `[]`, `"hello"`, `7`, `{}`, `{"data":null}`, `{"event":""}`, "\xff\xfe", `{"event":"successful","data":{"amount":5}}`}
 	h := newHook(t, nil)
 	for _, body := range bodies {
-		require.Equal(t, 422, h.post(body), body)
+		require.Equal(t, 422, h.Post(body), body)
 	}
 	var kept []string
 	var answer error
@@ -296,12 +296,12 @@ func TestFault_Kyshi_W22_Unreadable(t *testing.T) {
 		c.OnDeadLetter = func(_ context.Context, raw []byte) error { kept = append(kept, string(raw)); return answer }
 	})
 	for _, body := range bodies {
-		require.Equal(t, 200, h.post(body), body)
+		require.Equal(t, 200, h.Post(body), body)
 	}
 	require.Equal(t, bodies, kept)
 	answer = errors.New("disk full")
-	require.Equal(t, 422, h.post(`{`))
-	h.idle(0)
+	require.Equal(t, 422, h.Post(`{`))
+	h.Idle(0)
 }
 
 func TestFault_Kyshi_W23_AbsurdAmounts(t *testing.T) {
@@ -309,8 +309,8 @@ func TestFault_Kyshi_W23_AbsurdAmounts(t *testing.T) {
 		var got *kyshi.Event
 		h := newHook(t, func(_ context.Context, e *kyshi.Event) error { got = e; return nil })
 		body := strings.Replace(charge("R"+strconv.Itoa(i)), `1500.50`, amount, 1)
-		require.Equal(t, 200, h.post(body), amount)
-		h.idle(1)
+		require.Equal(t, 200, h.Post(body), amount)
+		h.Idle(1)
 		if amount != `-5` {
 			_, err := got.Data.Amount.Minor()
 			require.Error(t, err, amount)
@@ -330,7 +330,7 @@ func TestFault_Kyshi_W24_TestAndLiveOnOneRoute(t *testing.T) {
 		body := `{"event":"successful","reference":"R` + strconv.Itoa(i) + `","meta":{"mode":"` + row.mode + `"}}`
 		r := signed(body)
 		r.Header.Set(kyshi.SignatureHeader, signWith(row.secret, body))
-		require.Equal(t, 200, h.serve(r).StatusCode)
+		require.Equal(t, 200, h.Serve(r).StatusCode)
 	}
 	require.Equal(t, []string{"live0", "test1"}, told)
 }

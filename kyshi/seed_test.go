@@ -98,14 +98,14 @@ func TestSeed_Sentences(t *testing.T) {
 
 func seedNotifications(t *testing.T) {
 	h := newHook(t, nil)
-	require.Equal(t, 200, h.post(everything))
-	h.idle(1)
+	require.Equal(t, 200, h.Post(everything))
+	h.Idle(1)
 }
 
 func seedFailed(t *testing.T) {
 	var got kyshi.EventType
 	h := newHook(t, func(_ context.Context, e *kyshi.Event) error { got = e.Type; return nil })
-	require.Equal(t, 200, h.post(`{"event":"failed","data":{"reference":"R"}}`))
+	require.Equal(t, 200, h.Post(`{"event":"failed","data":{"reference":"R"}}`))
 	require.EqualValues(t, "failed", got)
 }
 
@@ -137,9 +137,9 @@ func seedMismatch(t *testing.T) {
 	for _, body := range []string{everything, `{`} {
 		r := signed(body)
 		r.Header.Set(kyshi.SignatureHeader, signWith("whsec_other", body))
-		require.Equal(t, 400, h.serve(r).StatusCode)
+		require.Equal(t, 400, h.Serve(r).StatusCode)
 	}
-	h.idle(0)
+	h.Idle(0)
 }
 
 func seedSuccessful(t *testing.T) {

@@ -1,25 +1,16 @@
 package kyshi_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"fmt"
-	"io"
-	"log/slog"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/kopokopo-go/kopokopo"
+	"github.com/kopokopo-go/kopokopo/internal/testkit"
 	"github.com/kopokopo-go/kopokopo/kyshi"
 )
 
@@ -72,85 +63,38 @@ func payloads(t testing.TB) map[string][]byte {
 	return all
 }
 
-// lockedBuffer is a log that several goroutines write.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
 type hookFunc = func(context.Context, *kyshi.Event) error
 
 // hook is a handler with everything a test looks at.
 type hook struct {
 	*kyshi.Handler
-	t     testing.TB
-	calls atomic.Int64
-	store *kopokopo.MemoryStore
-	log   *lockedBuffer
+	*testkit.Hook
 }
 
 // newHook makes a handler; a nil fn succeeds.
 func newHook(t testing.TB, fn hookFunc, change ...func(*kyshi.HandlerConfig)) *hook {
 	t.Helper()
-	h := &hook{t: t, store: kopokopo.NewMemoryStore(0, 0), log: &lockedBuffer{}}
-	cfg := kyshi.HandlerConfig{Verifier: newVerifier(t), Store: h.store, Logger: slog.New(slog.NewTextHandler(h.log, nil))}
+	h := &hook{Hook: testkit.NewHook(t, signed)}
+	cfg := kyshi.HandlerConfig{Verifier: newVerifier(t), Store: h.Store, Logger: h.Logger()}
 	for _, c := range change {
 		c(&cfg)
 	}
 	var err error
 	h.Handler, err = kyshi.NewWebhookHandler(cfg, func(ctx context.Context, e *kyshi.Event) error {
-		h.calls.Add(1)
+		h.Calls.Add(1)
 		if fn == nil {
 			return nil
 		}
 		return fn(ctx, e)
 	})
 	require.NoError(t, err)
+	h.Hook.Handler = h.Handler
 	return h
 }
 
 // signed makes a request of a body as Kyshi sends it.
 func signed(body string) *http.Request {
-	r := httptest.NewRequest(http.MethodPost, "/kyshi", strings.NewReader(body))
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set(kyshi.SignatureHeader, sign(body))
-	return r
-}
-
-// serve hands a request to the handler. The answer's body is empty, always.
-func (h *hook) serve(r *http.Request) *http.Response {
-	h.t.Helper()
-	rec := httptest.NewRecorder()
-	h.ServeHTTP(rec, r)
-	require.Zero(h.t, rec.Body.Len(), "the reply has a body")
-	require.Equal(h.t, "0", rec.Header().Get("Content-Length"))
-	return rec.Result()
-}
-
-// post delivers a signed body and returns the status.
-func (h *hook) post(body string) int {
-	h.t.Helper()
-	return h.serve(signed(body)).StatusCode
-}
-
-// idle asserts that no claim is left, and how often the function was called.
-func (h *hook) idle(calls int) {
-	h.t.Helper()
-	_, live := h.store.Len()
-	require.Zero(h.t, live, "claims left")
-	require.EqualValues(h.t, calls, h.calls.Load(), "calls")
+	return testkit.SignedBy(kyshi.SignatureHeader, sign(body), body)
 }
 
 // charge is a successful charge with a reference.
@@ -160,72 +104,15 @@ func charge(reference string) string {
 
 var anEvent = charge("ORD-7f3a19c2")
 
-// pipeNet is a listener over in-memory connections: it works inside synctest.
-type pipeNet struct {
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-}
-
-func (p *pipeNet) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipeNet) Close() error   { p.once.Do(func() { close(p.done) }); return nil }
-func (p *pipeNet) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
-
-// dial opens a connection to a server on the listener.
-func (p *pipeNet) dial() net.Conn {
-	client, server := net.Pipe()
-	p.conns <- server
-	return client
-}
-
-// onWire serves a handler over in-memory connections until the test ends.
-func onWire(t testing.TB, h http.Handler) *pipeNet {
-	t.Helper()
-	p := &pipeNet{conns: make(chan net.Conn), done: make(chan struct{})}
-	srv := &http.Server{Handler: h, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
-	served := make(chan struct{})
-	go func() { defer close(served); srv.Serve(p) }()
-	t.Cleanup(func() {
-		srv.Close()
-		<-served
-	})
-	return p
-}
+// The words of the testkit go by their bare names here.
+var (
+	onWire     = testkit.OnWire
+	exchange   = testkit.Exchange
+	wireStatus = testkit.WireStatus
+	length     = testkit.Length
+)
 
 // head is a signed request's start, ready for further headers and an empty line.
 func head(body string, extra ...string) string {
-	lines := append([]string{"POST /kyshi HTTP/1.1", "Host: shop.example", "Content-Type: application/json",
-		kyshi.SignatureHeader + ": " + sign(body)}, extra...)
-	return strings.Join(lines, "\r\n") + "\r\n"
-}
-
-// exchange writes raw bytes to a connection and reads n answers.
-func exchange(t testing.TB, c net.Conn, raw string, n int) []*http.Response {
-	t.Helper()
-	defer c.Close()
-	go io.WriteString(c, raw)
-	in := bufio.NewReader(c)
-	var answers []*http.Response
-	for range n {
-		resp, err := http.ReadResponse(in, nil)
-		require.NoError(t, err)
-		_, err = io.Copy(io.Discard, resp.Body)
-		require.NoError(t, err)
-		answers = append(answers, resp)
-	}
-	return answers
-}
-
-// wireStatus is the status of one raw exchange.
-func wireStatus(t testing.TB, h http.Handler, raw string) int {
-	t.Helper()
-	return exchange(t, onWire(t, h).dial(), raw, 1)[0].StatusCode
+	return testkit.Head(kyshi.SignatureHeader, sign(body), extra...)
 }

@@ -22,8 +22,6 @@ import (
 
 // The W series where the bytes on the wire matter.
 
-func length(body string) string { return "Content-Length: " + strconv.Itoa(len(body)) }
-
 // withSignature is a whole request with a signature line of the test's own.
 func withSignature(line string) string {
 	return "POST / HTTP/1.1\r\nHost: shop.example\r\n" + length(anEvent) + "\r\n" + line + "\r\n\r\n" + anEvent
@@ -34,7 +32,7 @@ func TestFault_Kyshi_W06_SpaceAroundTheSignature(t *testing.T) {
 	for _, value := range []string{" " + good, "\t " + good + " \t", good + "   ", good} {
 		h := newHook(t, nil)
 		require.Equal(t, 200, wireStatus(t, h, withSignature("x-kyshi-signature:"+value)))
-		h.idle(1)
+		h.Idle(1)
 	}
 }
 
@@ -43,7 +41,7 @@ func TestFault_Kyshi_W07_FoldedSignature(t *testing.T) {
 	for _, value := range []string{good[:32] + "\r\n " + good[32:], good[:32] + " " + good[32:], "\x80" + good[1:]} {
 		h := newHook(t, nil)
 		require.Equal(t, 400, wireStatus(t, h, withSignature(kyshi.SignatureHeader+": "+value)))
-		h.idle(0)
+		h.Idle(0)
 	}
 }
 
@@ -51,16 +49,16 @@ func TestFault_Kyshi_W08_HugeSignatureOnTheWire(t *testing.T) {
 	h := newHook(t, nil)
 	require.Equal(t, 400, wireStatus(t, h, withSignature(kyshi.SignatureHeader+": "+strings.Repeat("0", 64<<10))))
 	require.Equal(t, 431, wireStatus(t, h, withSignature(kyshi.SignatureHeader+": "+strings.Repeat("0", 2<<20))))
-	h.idle(0)
+	h.Idle(0)
 }
 
 func TestFault_Kyshi_W13_EndlessBody(t *testing.T) {
 	h := newHook(t, nil)
 	// Refused on its Content-Length alone: nothing of the body is ever sent.
-	resp := exchange(t, onWire(t, h).dial(), head("", "Content-Length: "+strconv.Itoa(10<<20), ""), 1)[0]
+	resp := exchange(t, onWire(t, h).Open(), head("", "Content-Length: "+strconv.Itoa(10<<20), ""), 1)[0]
 	require.Equal(t, 413, resp.StatusCode)
 	require.True(t, resp.Close)
-	c := onWire(t, h).dial()
+	c := onWire(t, h).Open()
 	defer c.Close()
 	go func() {
 		io.WriteString(c, head("", "Transfer-Encoding: chunked", ""))
@@ -78,13 +76,13 @@ func TestFault_Kyshi_W13_EndlessBody(t *testing.T) {
 	require.True(t, resp.Close)
 	_, err = in.ReadByte()
 	require.ErrorIs(t, err, io.EOF, "the connection is closed")
-	h.idle(0)
+	h.Idle(0)
 }
 
 func TestFault_Kyshi_W14_SlowBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHook(t, nil)
-		c := onWire(t, h).dial()
+		c := onWire(t, h).Open()
 		defer c.Close()
 		stop := make(chan struct{})
 		go func() {
@@ -104,21 +102,21 @@ func TestFault_Kyshi_W14_SlowBody(t *testing.T) {
 		require.Equal(t, 10*time.Second, time.Since(start), "the read deadline reaches the connection")
 		c.Close()
 		<-stop
-		h.idle(0)
+		h.Idle(0)
 	})
 }
 
 func TestFault_Kyshi_W15_SenderVanishes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHook(t, nil)
-		c := onWire(t, h).dial()
+		c := onWire(t, h).Open()
 		_, err := io.WriteString(c, head(anEvent, length(anEvent), "")+anEvent[:100])
 		require.NoError(t, err)
 		c.Close()
 		synctest.Wait()
-		total, _ := h.store.Len()
+		total, _ := h.Store.Len()
 		require.Zero(t, total)
-		h.idle(0)
+		h.Idle(0)
 	})
 }
 
@@ -130,7 +128,7 @@ func TestFault_Kyshi_W28_SenderHangsUp(t *testing.T) {
 			alive = ctx.Err()
 			return alive
 		})
-		c := onWire(t, h).dial()
+		c := onWire(t, h).Open()
 		_, err := io.WriteString(c, head(anEvent, length(anEvent), "")+anEvent)
 		require.NoError(t, err)
 		time.Sleep(time.Second)
@@ -138,8 +136,8 @@ func TestFault_Kyshi_W28_SenderHangsUp(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		require.NoError(t, alive)
-		require.Equal(t, 200, h.post(anEvent))
-		h.idle(1)
+		require.Equal(t, 200, h.Post(anEvent))
+		h.Idle(1)
 	})
 }
 
@@ -148,27 +146,27 @@ func TestFault_Kyshi_W31_Protocols(t *testing.T) {
 	t.Run("http 1.0", func(t *testing.T) {
 		h := newHook(t, nil)
 		require.Equal(t, 200, wireStatus(t, h, strings.Replace(whole, "HTTP/1.1", "HTTP/1.0", 1)))
-		h.idle(1)
+		h.Idle(1)
 	})
 	t.Run("pipelined", func(t *testing.T) {
 		h := newHook(t, nil)
 		other := charge("R2")
 		raw := whole + head(other, length(other), "") + other + whole
-		for _, resp := range exchange(t, onWire(t, h).dial(), raw, 3) {
+		for _, resp := range exchange(t, onWire(t, h).Open(), raw, 3) {
 			require.Equal(t, 200, resp.StatusCode)
 		}
-		h.idle(2)
+		h.Idle(2)
 	})
 	t.Run("trailers", func(t *testing.T) {
 		h := newHook(t, nil)
 		raw := head(anEvent, "Transfer-Encoding: chunked", "Trailer: X-Sum", "") +
 			fmt.Sprintf("%x\r\n%s\r\n0\r\nX-Sum: 1\r\n\r\n", len(anEvent), anEvent)
 		require.Equal(t, 200, wireStatus(t, h, raw))
-		h.idle(1)
+		h.Idle(1)
 	})
 	t.Run("expect 100-continue", func(t *testing.T) {
 		h := newHook(t, nil)
-		c := onWire(t, h).dial()
+		c := onWire(t, h).Open()
 		defer c.Close()
 		_, err := io.WriteString(c, head(anEvent, length(anEvent), "Expect: 100-continue", ""))
 		require.NoError(t, err)
@@ -180,7 +178,7 @@ func TestFault_Kyshi_W31_Protocols(t *testing.T) {
 		resp, err = http.ReadResponse(in, nil)
 		require.NoError(t, err)
 		require.Equal(t, 200, resp.StatusCode)
-		h.idle(1)
+		h.Idle(1)
 	})
 	t.Run("h2", func(t *testing.T) {
 		h := newHook(t, nil)
@@ -196,7 +194,7 @@ func TestFault_Kyshi_W31_Protocols(t *testing.T) {
 		require.NoError(t, resp.Body.Close())
 		require.Equal(t, 2, resp.ProtoMajor)
 		require.Equal(t, 200, resp.StatusCode)
-		h.idle(1)
+		h.Idle(1)
 	})
 }
 
@@ -217,20 +215,20 @@ func TestFault_Kyshi_W32_BodyAlreadyRead(t *testing.T) {
 	for calls, middleware := range []http.Handler{eater, closer} {
 		require.Equal(t, 500, wireStatus(t, middleware, head(anEvent, length(anEvent), "")+anEvent), calls)
 	}
-	h.idle(0)
+	h.Idle(0)
 	require.Equal(t, 500, wireStatus(t, twice, head(anEvent, length(anEvent), "")+anEvent))
-	h.idle(1)
-	require.Contains(t, h.log.String(), "read before it got here")
+	h.Idle(1)
+	require.Contains(t, h.Log.String(), "read before it got here")
 }
 
 func TestFault_Kyshi_W33_Framing(t *testing.T) {
 	chunked := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(anEvent), anEvent)
 	h := newHook(t, nil)
 	require.Equal(t, 200, wireStatus(t, h, head(anEvent, "Content-Length: 5", "Transfer-Encoding: chunked", "")+chunked))
-	h.idle(1)
+	h.Idle(1)
 	require.Equal(t, 400, wireStatus(t, h, head(anEvent, length(anEvent), "Content-Length: 5", "")+anEvent))
 	// A shorter length than was signed leaves other bytes than were signed.
 	require.Equal(t, 400, wireStatus(t, h, head(anEvent, "Content-Length: 5", "")+anEvent[:5]))
-	h.idle(1)
+	h.Idle(1)
 	require.EqualValues(t, 1, h.BadSignatures())
 }

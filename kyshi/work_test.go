@@ -23,35 +23,35 @@ import (
 func TestFault_Kyshi_W25_FunctionFails(t *testing.T) {
 	h := newHook(t, func(context.Context, *kyshi.Event) error { return errors.New("no customer 233200000001") })
 	for i := range 3 {
-		require.Equal(t, 500, h.post(anEvent))
-		h.idle(i + 1)
+		require.Equal(t, 500, h.Post(anEvent))
+		h.Idle(i + 1)
 	}
-	require.Contains(t, h.log.String(), "no customer *******")
-	require.NotContains(t, h.log.String(), "233200000001")
+	require.Contains(t, h.Log.String(), "no customer *******")
+	require.NotContains(t, h.Log.String(), "233200000001")
 }
 
 func TestFault_Kyshi_W26_Panics(t *testing.T) {
 	h := newHook(t, func(_ context.Context, e *kyshi.Event) error { panic(e.Data.Customer.Email) })
-	require.Equal(t, 500, h.post(anEvent))
-	require.Equal(t, 500, h.post(anEvent))
-	h.idle(2)
-	require.Contains(t, h.log.String(), "panic")
-	require.NotContains(t, h.log.String(), "ama.mensah")
+	require.Equal(t, 500, h.Post(anEvent))
+	require.Equal(t, 500, h.Post(anEvent))
+	h.Idle(2)
+	require.Contains(t, h.Log.String(), "panic")
+	require.NotContains(t, h.Log.String(), "ama.mensah")
 	h = newHook(t, func(context.Context, *kyshi.Event) error { panic(http.ErrAbortHandler) })
 	require.PanicsWithValue(t, http.ErrAbortHandler, func() { h.ServeHTTP(httptest.NewRecorder(), signed(anEvent)) })
-	h.idle(1)
+	h.Idle(1)
 }
 
 func TestFault_Kyshi_W27_SlowFunction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHook(t, func(ctx context.Context, _ *kyshi.Event) error { time.Sleep(20 * time.Second); return ctx.Err() })
 		start := time.Now()
-		require.Equal(t, 503, h.post(anEvent))
+		require.Equal(t, 503, h.Post(anEvent))
 		require.Equal(t, 5*time.Second, time.Since(start), "well within Kyshi's 10 s")
-		require.Equal(t, 503, h.post(anEvent), "still at work")
+		require.Equal(t, 503, h.Post(anEvent), "still at work")
 		time.Sleep(20 * time.Second)
-		require.Equal(t, 200, h.post(anEvent), "done since")
-		h.idle(1)
+		require.Equal(t, 200, h.Post(anEvent), "done since")
+		h.Idle(1)
 	})
 }
 
@@ -59,16 +59,16 @@ func TestFault_Kyshi_W29_Shutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHook(t, func(context.Context, *kyshi.Event) error { time.Sleep(20 * time.Second); return nil })
 		for i := range 100 {
-			go h.post(charge("R" + strconv.Itoa(i)))
+			go h.Post(charge("R" + strconv.Itoa(i)))
 		}
 		synctest.Wait()
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		require.ErrorIs(t, h.Shutdown(short), context.DeadlineExceeded)
-		require.Equal(t, 503, h.post(anEvent), "refused while shutting down")
+		require.Equal(t, 503, h.Post(anEvent), "refused while shutting down")
 		require.NoError(t, h.Shutdown(t.Context()))
-		h.idle(100)
-		total, _ := h.store.Len()
+		h.Idle(100)
+		total, _ := h.Store.Len()
 		require.Equal(t, 100, total, "none is half done")
 	})
 }
@@ -78,7 +78,7 @@ func TestFault_Kyshi_W30_FloodOfBadSignatures(t *testing.T) {
 	deliver := func() {
 		r := signed(anEvent)
 		r.Header.Set(kyshi.SignatureHeader, strings.Repeat("0", 64))
-		require.Equal(t, 400, h.serve(r).StatusCode)
+		require.Equal(t, 400, h.Serve(r).StatusCode)
 	}
 	deliver()
 	var before, after runtime.MemStats
@@ -91,7 +91,7 @@ func TestFault_Kyshi_W30_FloodOfBadSignatures(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	require.Less(t, int64(after.HeapAlloc)-int64(before.HeapAlloc), int64(1<<20))
 	require.EqualValues(t, 10_001, h.BadSignatures())
-	require.LessOrEqual(t, strings.Count(h.log.String(), "\n"), 3)
+	require.LessOrEqual(t, strings.Count(h.Log.String(), "\n"), 3)
 }
 
 func TestNewWebhookHandlerRefusesWhatCannotWork(t *testing.T) {
