@@ -45,6 +45,10 @@ type Client struct {
 	// Reversals gives a received payment back.
 	Reversals *AsyncEndpoint[ReversalReq, Reversal]
 
+	// Intents shows what was created under idempotency keys, and settles by hand what is
+	// in doubt. See [WithIdempotencyKey].
+	Intents *Intents
+
 	// V1 holds what exists only in version 1 of the API, and the shared resources on
 	// their version 1 paths.
 	V1 V1
@@ -87,21 +91,22 @@ func New(cfg Config) (*Client, error) {
 	return &Client{
 		core:                 c,
 		Tokens:               &Tokens{core: c},
+		Intents:              &Intents{core: c},
 		WebhookSubscriptions: newEndpoint[CreateWebhookReq, WebhookSubscription](v2("webhook subscription", "webhook_subscriptions", outbound.Setup, nil)),
-		IncomingPayments:     newAsyncEndpoint[ReceiveMpesaReq, IncomingPayment](v2("incoming payment", "incoming_payments", outbound.Collect, collectPace)),
+		IncomingPayments:     newAsyncEndpoint[ReceiveMpesaReq, IncomingPayment](v2("incoming payment", "incoming_payments", outbound.Collect, collectPace).withKeys()),
 		ExternalRecipients:   newEndpoint[ExternalRecipientReq, ExternalRecipient](v2("external recipient", "external_recipients", outbound.Setup, nil)),
-		SendMoney:            &SendMoneyEndpoint{v2("send money", "send_money", outbound.PayOut, payOutPace)},
+		SendMoney:            &SendMoneyEndpoint{v2("send money", "send_money", outbound.PayOut, payOutPace).withKeys()},
 		MerchantBankAccounts: newEndpoint[MerchantBankAccountReq, MerchantBankAccount](v2("merchant bank account", "merchant_bank_accounts", outbound.Setup, nil)),
 		MerchantWallets:      newEndpoint[MerchantWalletReq, MerchantWallet](v2("merchant wallet", "merchant_wallets", outbound.Setup, nil)),
 		Polling:              newAsyncEndpoint[PollingReq, Polling](v2("polling", "polling", outbound.Setup, reportPace).large()),
-		PaymentLinks:         &PaymentLinkEndpoint{v2("payment link", "payment_links", outbound.Setup, reportPace)},
-		Reversals:            newAsyncEndpoint[ReversalReq, Reversal](v2("reversal", "reversals", outbound.PayOut, payOutPace)),
+		PaymentLinks:         &PaymentLinkEndpoint{v2("payment link", "payment_links", outbound.Setup, reportPace).withKeys()},
+		Reversals:            newAsyncEndpoint[ReversalReq, Reversal](v2("reversal", "reversals", outbound.PayOut, payOutPace).withKeys()),
 		V1: V1{
 			WebhookSubscriptions: newEndpoint[CreateWebhookReq, WebhookSubscription](v1("webhook subscription", "webhook_subscriptions", outbound.Setup, nil)),
-			IncomingPayments:     newAsyncEndpoint[ReceiveMpesaReq, IncomingPayment](v1("incoming payment", "incoming_payments", outbound.Collect, collectPace)),
+			IncomingPayments:     newAsyncEndpoint[ReceiveMpesaReq, IncomingPayment](v1("incoming payment", "incoming_payments", outbound.Collect, collectPace).withKeys()),
 			PayRecipients:        newEndpoint[AddPAYRecipient, PayRecipient](v1("pay recipient", "pay_recipients", outbound.Setup, nil)),
-			Payments:             newAsyncEndpoint[CreatePaymentReq, Payment](v1("payment", "payments", outbound.PayOut, payOutPace)),
-			SettlementTransfers:  newAsyncEndpoint[SettlementTransferReq, SettlementTransfer](v1("settlement transfer", "settlement_transfers", outbound.PayOut, payOutPace)),
+			Payments:             newAsyncEndpoint[CreatePaymentReq, Payment](v1("payment", "payments", outbound.PayOut, payOutPace).withKeys()),
+			SettlementTransfers:  newAsyncEndpoint[SettlementTransferReq, SettlementTransfer](v1("settlement transfer", "settlement_transfers", outbound.PayOut, payOutPace).withKeys()),
 			SMSNotifications:     newAsyncEndpoint[SMSNotificationReq, SMSNotification](v1("SMS notification", "transaction_sms_notifications", outbound.Setup, reportPace)),
 			MerchantBankAccounts: newEndpoint[MerchantBankAccountReq, MerchantBankAccount](v1("merchant bank account", "merchant_bank_accounts", outbound.Setup, nil)),
 			MerchantWallets:      newEndpoint[MerchantWalletReq, MerchantWallet](v1("merchant wallet", "merchant_wallets", outbound.Setup, nil)),
@@ -150,6 +155,7 @@ type core struct {
 	callback    string
 	logger      *slog.Logger
 	engine      *outbound.Engine
+	intents     *intentKeeper
 	results     results // that reached this process, for those who Wait
 }
 
@@ -161,6 +167,7 @@ func newCore(cfg Config, s settings) *core {
 		apiKey:      func() string { return s.apiKey },
 		callback:    s.callback,
 		logger:      s.logger,
+		intents:     newIntentKeeper(cfg, s),
 	}
 	engine := outbound.Config{
 		HTTPClient:      cfg.HTTPClient,
@@ -196,6 +203,7 @@ func userAgent(product string) string {
 type request struct {
 	outbound.Call
 	host   string // for hints
+	key    string // the idempotency key, "" if it has none
 	sample bool   // it goes to an endpoint of the merchant's own, and not to K2
 }
 
@@ -243,7 +251,7 @@ func (r *request) cause(end *outbound.Error) error {
 
 // fail makes the error of a call that came to v.
 func (r *request) fail(v outbound.Verdict, attempts int, err error) error {
-	e := &CallError{Op: strings.TrimSpace(r.Op), Attempts: attempts, Err: withoutOutcome(err)}
+	e := &CallError{Op: strings.TrimSpace(r.Op), Attempts: attempts, Err: withoutOutcome(err), IdempotencyKey: r.key}
 	if !r.Write {
 		return e
 	}

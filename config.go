@@ -73,6 +73,10 @@ type Config struct {
 	// TokenSource supplies the bearer tokens instead of the client's own cache, so
 	// that a fleet can share them. Credentials.AppID and Secret are optional with it.
 	TokenSource TokenSource
+	// Intents remembers what was created under which idempotency key (see
+	// [WithIdempotencyKey]). Default: a [MemoryIntents] of the client's own, which
+	// forgets when the process ends.
+	Intents IntentStore
 	// UserAgent is put in front of this package's own User-Agent, as
 	// "product/version". K2 answers 403 to requests without a User-Agent.
 	UserAgent string

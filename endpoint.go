@@ -56,6 +56,8 @@ type CallOption func(*callOptions)
 type callOptions struct {
 	token     string
 	hasToken  bool
+	key       string
+	hasKey    bool
 	waitLimit time.Duration
 }
 
@@ -92,6 +94,7 @@ type route struct {
 	class outbound.Class
 	pace  pace  // when Wait looks
 	limit int64 // of the body of an answer to Get
+	keyed bool  // creates can have idempotency keys
 }
 
 // routes makes the routes of one version of the API.
@@ -104,6 +107,12 @@ func routes(c *core, version string) func(name, collection string, cl outbound.C
 // large is a route whose answers are as long as a day of a busy shop.
 func (r route) large() route {
 	r.limit = maxPollingResponse
+	return r
+}
+
+// withKeys is a route whose creates can have idempotency keys: a result comes back.
+func (r route) withKeys() route {
+	r.keyed = true
 	return r
 }
 
@@ -186,22 +195,48 @@ var (
 // create is Create without the types.
 func (r route) create(ctx context.Context, req Request, opts []CallOption) (Ref, error) {
 	call := r.write("create "+r.name, "")
-	if err := r.prepare(call, "", opts); err != nil {
+	keyed, err := r.compose(call, req, opts)
+	switch {
+	case err != nil:
 		return Ref{}, call.fail(outbound.NotSent, 0, err)
+	case keyed != nil:
+		return r.createOnce(ctx, call, keyed)
+	}
+	return r.send(ctx, call)
+}
+
+// compose makes the call of a create: completed, validated, encoded. It returns the
+// request itself if it goes out under an idempotency key.
+func (r route) compose(call *request, req Request, opts []CallOption) (keyedRequest, error) {
+	if err := r.prepare(call, "", opts); err != nil {
+		return nil, err
 	}
 	wired, ok := req.(wireRequest)
 	if !ok {
-		return Ref{}, call.fail(outbound.NotSent, 0, errors.New("the request is not of one of this package's types"))
+		return nil, errors.New("the request is not of one of this package's types")
 	}
 	wired = wired.withCallback(r.core.callback)
+	var keyed keyedRequest
+	if call.key != "" {
+		if keyed, ok = wired.(keyedRequest); !ok || !r.keyed {
+			return nil, unkeyed(r.name)
+		}
+		var err error
+		if wired, err = keyed.withKey(call.key); err != nil {
+			return nil, err
+		}
+		keyed = wired.(keyedRequest)
+	}
 	if err := wired.Validate(); err != nil {
-		return Ref{}, call.fail(outbound.NotSent, 0, err)
+		return nil, err
 	}
-	body, err := wireJSON(wired.wire())
-	if err != nil {
-		return Ref{}, call.fail(outbound.NotSent, 0, err)
-	}
-	call.Body = body
+	var err error
+	call.Body, err = wireJSON(wired.wire())
+	return keyed, err
+}
+
+// send sends a create and reads which resource K2 has made.
+func (r route) send(ctx context.Context, call *request) (Ref, error) {
 	rep, err := r.core.do(ctx, call)
 	if err != nil {
 		return Ref{}, err
@@ -243,6 +278,9 @@ func (r route) act(ctx context.Context, id, action, advice string, opts []CallOp
 	if err == nil {
 		err = r.prepare(call, "/"+id+"/"+action, opts)
 	}
+	if err == nil && call.key != "" {
+		err = unkeyed(call.Op)
+	}
 	if err != nil {
 		return call.fail(outbound.NotSent, 0, err)
 	}
@@ -264,6 +302,12 @@ func (r route) prepare(call *request, suffix string, opts []CallOption) error {
 		if err := checkToken(o.token); err != nil {
 			return err
 		}
+	}
+	if o.hasKey && call.Method == http.MethodPost {
+		if err := checkKey(o.key); err != nil {
+			return err
+		}
+		call.key = o.key
 	}
 	call.Token = o.token
 	call.URL, call.host = r.core.base.String()+r.path+suffix, r.core.base.Host

@@ -124,6 +124,10 @@ type CallError struct {
 	Attempts int    // How many times the request was tried.
 	Err      error  // The cause.
 	Advice   string // What to do about it, or "".
+
+	// IdempotencyKey is the key the call was made with, "" if it had none. It is not
+	// part of the text.
+	IdempotencyKey string
 }
 
 // Error implements error.

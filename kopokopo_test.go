@@ -200,6 +200,7 @@ var appendedFields = map[string][]documentedField{
 		{"Logger", "*slog.Logger", ``},
 		{"MaxRetries", "int", ``},
 		{"TokenSource", "kopokopo.TokenSource", ``},
+		{"Intents", "kopokopo.IntentStore", ``},
 	},
 	"CreateWebhookReq": {{"EnableDarajaPayload", "bool", `json:"enable_daraja_payload,omitempty"`}},
 	"PaymentRecipient": {{"Nickname", "string", `json:"nickname,omitempty"`}},

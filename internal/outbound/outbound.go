@@ -154,6 +154,10 @@ type Call struct {
 	Anonymous bool        // no bearer token at all
 	Limit     int64       // of the answer's body, in bytes
 	Secrets   []string    // what must not stand in any text, besides the engine's
+	Keyed     bool        // it stands for itself only once: a 503 is no leave to send it again, whatever its class
+
+	// Before, if set, is called before each attempt. If it fails the attempt is not made.
+	Before func(ctx context.Context) error
 }
 
 // Reply is an answer that was read whole.

@@ -43,6 +43,11 @@ func (e *Engine) Do(ctx context.Context, call *Call) (Reply, error) {
 			return Reply{}, r.end(err)
 		}
 		r.bearer = bearer
+		if call.Before != nil {
+			if err := call.Before(ctx); err != nil {
+				return Reply{}, r.end(err)
+			}
+		}
 		rep, seen := r.once(ctx)
 		if seen == sawSuccess {
 			rep.Attempts = r.attempts
@@ -81,7 +86,11 @@ func (r *run) once(ctx context.Context) (Reply, observation) {
 
 // next says whether to try once more, and after how long.
 func (r *run) next(seen observation, rep Reply) (time.Duration, bool) {
-	switch seen.action(r.call.Class) {
+	class := r.call.Class
+	if r.call.Keyed && seen == sawBusy {
+		class = PayOut
+	}
+	switch seen.action(class) {
 	case renew:
 		if r.renewed || r.call.Token != "" || r.call.Anonymous {
 			return 0, false // the caller's own token is not ours to replace
