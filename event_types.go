@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"strings"
 )
 
@@ -83,8 +84,9 @@ type getter[A any] interface {
 	Get(ctx context.Context, id string, opts ...CallOption) (*Document[A], error)
 }
 
-// resultOf makes the resultKind of documents with attributes A.
-func resultOf[A Outcomer](pick func(c *Client, v1 bool) getter[A]) resultKind {
+// resultOf makes the resultKind of documents with attributes A. versions are the
+// endpoints that have them: one, or that of version 2 of the API and that of version 1.
+func resultOf[A Outcomer](versions ...func(c *Client) getter[A]) resultKind {
 	return resultKind{
 		decode: func(body []byte) (any, Outcome, error) {
 			doc, err := decodeDocument[A](body)
@@ -94,7 +96,14 @@ func resultOf[A Outcomer](pick func(c *Client, v1 bool) getter[A]) resultKind {
 			return doc, doc.Attributes.Outcome(), nil
 		},
 		reread: func(ctx context.Context, c *Client, id string, v1 bool) (any, Outcome, json.RawMessage, error) {
-			doc, err := pick(c, v1).Get(ctx, id)
+			named, other := versions[0], versions[len(versions)-1]
+			if v1 {
+				named, other = other, named
+			}
+			doc, err := named(c).Get(ctx, id)
+			if answer, ok := asAPIError(err); ok && answer.StatusCode == http.StatusNotFound && len(versions) > 1 {
+				doc, err = other(c).Get(ctx, id) // the version was only a hint
+			}
 			if err != nil {
 				return nil, OutcomePending, nil, err
 			}
@@ -104,26 +113,20 @@ func resultOf[A Outcomer](pick func(c *Client, v1 bool) getter[A]) resultKind {
 }
 
 // resultKinds are the types of resources whose results K2 posts. Where both
-// versions of the API have a resource, the result says in which it was created.
+// versions of the API have a resource, the result's link to itself says in which it was
+// created, but not reliably: links without a version and to other hosts are on record.
+// So it only says where to look first.
 var resultKinds = map[string]resultKind{
-	"incoming_payment": resultOf(func(c *Client, v1 bool) getter[IncomingPayment] {
-		if v1 {
-			return c.V1.IncomingPayments
-		}
-		return c.IncomingPayments
-	}),
-	"polling": resultOf(func(c *Client, v1 bool) getter[Polling] {
-		if v1 {
-			return c.V1.Polling
-		}
-		return c.Polling
-	}),
-	"send_money":                   resultOf(func(c *Client, _ bool) getter[SendMoney] { return c.SendMoney }),
-	"payment_link":                 resultOf(func(c *Client, _ bool) getter[PaymentLink] { return c.PaymentLinks }),
-	"reversal":                     resultOf(func(c *Client, _ bool) getter[Reversal] { return c.Reversals }),
-	"payment":                      resultOf(func(c *Client, _ bool) getter[Payment] { return c.V1.Payments }),
-	"settlement_transfer":          resultOf(func(c *Client, _ bool) getter[SettlementTransfer] { return c.V1.SettlementTransfers }),
-	"transaction_sms_notification": resultOf(func(c *Client, _ bool) getter[SMSNotification] { return c.V1.SMSNotifications }),
+	"incoming_payment": resultOf(func(c *Client) getter[IncomingPayment] { return c.IncomingPayments },
+		func(c *Client) getter[IncomingPayment] { return c.V1.IncomingPayments }),
+	"polling": resultOf(func(c *Client) getter[Polling] { return c.Polling },
+		func(c *Client) getter[Polling] { return c.V1.Polling }),
+	"send_money":                   resultOf(func(c *Client) getter[SendMoney] { return c.SendMoney }),
+	"payment_link":                 resultOf(func(c *Client) getter[PaymentLink] { return c.PaymentLinks }),
+	"reversal":                     resultOf(func(c *Client) getter[Reversal] { return c.Reversals }),
+	"payment":                      resultOf(func(c *Client) getter[Payment] { return c.V1.Payments }),
+	"settlement_transfer":          resultOf(func(c *Client) getter[SettlementTransfer] { return c.V1.SettlementTransfers }),
+	"transaction_sms_notification": resultOf(func(c *Client) getter[SMSNotification] { return c.V1.SMSNotifications }),
 }
 
 // errBehind asks for the delivery again.

@@ -47,6 +47,10 @@ type HandlerConfig struct {
 	// MaxBody bounds a body in bytes. Default 1 MiB. The results of a polling over a
 	// busy period can need more.
 	MaxBody int64
+	// MaxInWork bounds how many deliveries are in work at once, those included that go
+	// on after their sender was answered. Beyond it the sender gets 503 with
+	// Retry-After, nothing is read or claimed, and K2 delivers again. Default 1,000.
+	MaxInWork int
 	// ReadTimeout bounds reading a body. Default 10 s. It takes the place of
 	// [http.Server.ReadTimeout] from there on, and needs a ResponseWriter that has read
 	// deadlines, as those of net/http have.
@@ -54,7 +58,8 @@ type HandlerConfig struct {
 	// AckTimeout bounds how long the sender waits. Default 5 s. A function that takes
 	// longer goes on while the sender gets 503; its next delivery finds it done.
 	AckTimeout time.Duration
-	// WorkTimeout bounds the context of your function. Default 60 s.
+	// WorkTimeout bounds the context of your function. Default 60 s. A function that
+	// runs on after that keeps its delivery until it returns.
 	WorkTimeout time.Duration
 }
 
@@ -75,18 +80,27 @@ func (c HandlerConfig) LogValue() slog.Value { return slog.StringValue(fmt.Sprin
 //
 //   - 200: your function succeeded, now or at an earlier delivery of the same body.
 //   - 500: it failed or panicked. K2 delivers again, and it is called again.
-//   - 503: it is still at work, or the store, K2 or the shutting down handler could
-//     not take the delivery. Later deliveries are answered by what came of it.
+//   - 503: it is still at work, or the store, K2, the shutting down handler or one at
+//     [HandlerConfig.MaxInWork] could not take the delivery. Later deliveries are
+//     answered by what came of it.
 //   - 401 without a valid signature, 400, 405, 408, 413 and 415 for what is not a
 //     delivery at all, 422 for what is signed but cannot be read.
 //
 // The body of the answer is always empty.
 //
-// Your function runs at most once at a time for one delivery (as long as it returns
-// within 30 s of its context's end), and is not called again once it succeeded, for as long as the store remembers. K2's several
-// callbacks for one request have different bodies: each is delivered, those under
-// one [Notification.Key] with a rising [Notification.Revision]. One payment can
-// come in several shapes, as a result and as an event: credit it by
+// Your function runs at most once at a time for one [Notification.Key], and is not
+// called again for a body once it succeeded, for as long as the store remembers. The
+// delivery is claimed for 15 s, and the claim is extended every 5 s until your
+// function returns, even if that is after the end of its context. So a process that
+// dies holds up a redelivery for 15 s at most. If the store cannot be reached for
+// longer than that, another process may take the delivery over: as soon as the store
+// says so, your function's context is cancelled, with [ErrLeaseLost] as its
+// [context.Cause]. [ClaimFrom] finds the claim in the context, and in it how often
+// the delivery was tried.
+//
+// K2's several callbacks for one request have different bodies: each is delivered,
+// those under one [Notification.Key] with a rising [Notification.Revision]. One payment
+// can come in several shapes, as a result and as an event: credit it by
 // [Notification.Reference], as the example shows.
 //
 // The context of your function is not cancelled when K2 hangs up; it ends after
@@ -117,18 +131,17 @@ func NewWebhookHandler(cfg HandlerConfig, fn func(ctx context.Context, n *Notifi
 	if cfg.Store == nil {
 		cfg.Store = NewMemoryStore(0, 0)
 	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-		if cfg.Client != nil {
-			cfg.Logger = cfg.Client.core.logger
-		}
+	if cfg.Logger == nil && cfg.Client != nil {
+		cfg.Logger = cfg.Client.core.logger
 	}
 	skip := cfg.SkipSamples || cfg.Client != nil && (isLive(cfg.Client.core.base) || isLive(cfg.Client.core.auth))
 	return &Handler{engine: inbound.New(inbound.Config[*Notification]{
-		Name: "kopokopo: webhook",
-		Verify: func(r *http.Request, body []byte) (int, error) {
-			return matchRequest(r, body, keys...)
+		Name:      "kopokopo: webhook",
+		Signature: signatureOf,
+		Verify: func(body []byte, sig string) (int, error) {
+			return matchSignature(body, sig, keys)
 		},
+		Unsigned:   ErrNoSignature,
 		Parse:      func(body []byte, key int) (inbound.Event[*Notification], error) { return receive(body, key, skip) },
 		Seen:       cfg.Client.wake,
 		Call:       cfg.call(fn),
@@ -136,7 +149,8 @@ func NewWebhookHandler(cfg HandlerConfig, fn func(ctx context.Context, n *Notifi
 		Store:      overStore(cfg.Store),
 		Logger:     cfg.Logger,
 		Mask:       redact.Text,
-		MaxBody:    cfg.MaxBody, ReadTimeout: cfg.ReadTimeout, AckTimeout: cfg.AckTimeout, WorkTimeout: cfg.WorkTimeout,
+		MaxBody:    cfg.MaxBody, MaxInWork: cfg.MaxInWork,
+		ReadTimeout: cfg.ReadTimeout, AckTimeout: cfg.AckTimeout, WorkTimeout: cfg.WorkTimeout,
 	})}, nil
 }
 
@@ -165,6 +179,7 @@ func (c HandlerConfig) check(hasFunction bool) ([]string, error) {
 	v.check(hasFunction, "fn", "is required")
 	v.check(!c.Reread || c.Client != nil, "Reread", "needs a Client")
 	v.check(c.MaxBody >= 0, "MaxBody", "must not be negative")
+	v.check(c.MaxInWork >= 0, "MaxInWork", "must not be negative")
 	v.check(c.ReadTimeout >= 0, "ReadTimeout", "must not be negative")
 	v.check(c.AckTimeout >= 0, "AckTimeout", "must not be negative")
 	v.check(c.WorkTimeout >= 0, "WorkTimeout", "must not be negative")

@@ -88,23 +88,26 @@ func VerifySignature(body []byte, sig string, keys ...string) error {
 // [VerifySignature] does. A request with several signature headers is
 // [ErrBadSignature]: which of them counts would be a matter of opinion.
 func VerifyRequest(r *http.Request, body []byte, keys ...string) error {
-	_, err := matchRequest(r, body, keys...)
-	return err
+	var h http.Header
+	if r != nil {
+		h = r.Header
+	}
+	sig, err := signatureOf(h)
+	if err != nil {
+		return err
+	}
+	return VerifySignature(body, sig, keys...)
 }
 
-// matchRequest returns the index of the key that signed a request.
-func matchRequest(r *http.Request, body []byte, keys ...string) (int, error) {
-	var values []string
-	if r != nil {
-		values = r.Header.Values(SignatureHeader)
-	}
-	switch len(values) {
+// signatureOf takes the signature out of a header, "" if there is none.
+func signatureOf(h http.Header) (string, error) {
+	switch values := h.Values(SignatureHeader); len(values) {
 	case 0:
-		return matchSignature(body, "", keys)
+		return "", nil
 	case 1:
-		return matchSignature(body, values[0], keys)
+		return values[0], nil
 	}
-	return -1, ErrBadSignature
+	return "", ErrBadSignature
 }
 
 // matchSignature returns the index of the key that signed a body.

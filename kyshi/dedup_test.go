@@ -146,10 +146,18 @@ func TestFault_Kyshi_D05_CommitInTheWorksOwnTransaction(t *testing.T) {
 	require.False(t, ok)
 }
 
+// stuckLeases is a store that cannot extend a lease.
+type stuckLeases struct{ kopokopo.DeliveryStore }
+
+func (stuckLeases) Extend(context.Context, kopokopo.Claim, time.Duration) error {
+	return errors.New("not now")
+}
+
 func TestFault_Kyshi_D08_LeaseShorterThanTheWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		h := newHook(t, func(context.Context, *kyshi.Event) error { <-release; return nil })
+		h := newHook(t, func(context.Context, *kyshi.Event) error { <-release; return nil },
+			func(c *kyshi.HandlerConfig) { c.Store = stuckLeases{c.Store} })
 		require.Equal(t, 503, h.Post(anEvent))
 		time.Sleep(2 * time.Minute) // longer than the lease
 		require.Equal(t, 503, h.Post(anEvent))

@@ -33,6 +33,10 @@ type HandlerConfig struct {
 	Logger *slog.Logger
 	// MaxBody bounds a body in bytes. Default 1 MiB.
 	MaxBody int64
+	// MaxInWork bounds how many deliveries are in work at once, those included that go
+	// on after their sender was answered. Beyond it the sender gets 503 with
+	// Retry-After, and nothing is read or claimed. Default 1,000.
+	MaxInWork int
 	// ReadTimeout bounds reading a body. Default 10 s. It needs a ResponseWriter that
 	// has read deadlines, as those of net/http have.
 	ReadTimeout time.Duration
@@ -40,7 +44,8 @@ type HandlerConfig struct {
 	// within 10 s. A function that takes longer goes on while the sender gets 503; its
 	// next delivery finds it done.
 	AckTimeout time.Duration
-	// WorkTimeout bounds the context of your function. Default 60 s.
+	// WorkTimeout bounds the context of your function. Default 60 s. A function that
+	// runs on after that keeps its delivery until it returns.
 	WorkTimeout time.Duration
 }
 
@@ -54,8 +59,9 @@ type HandlerConfig struct {
 //   - 400 without a valid signature, as Kyshi asks for; 405, 408, 413 and 415 for
 //     what is not a delivery at all, 422 for what is signed but cannot be read.
 //   - 500: it failed or panicked. A delivery that comes again calls it again.
-//   - 503: it is still at work, or the store or the shutting down handler could not
-//     take the delivery. Later deliveries are answered by what came of it.
+//   - 503: it is still at work, or the store, the shutting down handler or one at
+//     [HandlerConfig.MaxInWork] could not take the delivery. Later deliveries are
+//     answered by what came of it.
 //
 // The body of the answer is always empty. Kyshi counts any 2xx as delivered and
 // repeats the rest; how often is not documented.
@@ -63,8 +69,11 @@ type HandlerConfig struct {
 // Every event reaches your function, those of unknown types too: return nil for
 // what you do not handle, and it is acknowledged.
 //
-// Your function runs at most once at a time for one delivery (as long as it returns
-// within 30 s of its context's end), and is not called again once it succeeded, for as long as the store remembers. Other bytes under the
+// Your function runs at most once at a time for one [Event.Key], and is not called
+// again for a body once it succeeded, for as long as the store remembers. The delivery
+// is claimed for 15 s, and the claim is extended every 5 s until your function
+// returns, even if that is after the end of its context; [kopokopo.Handler] says what
+// happens if the store cannot be reached for that long. Other bytes under the
 // same [Event.Key] are delivered with a rising [Event.Revision], so credit by
 // [Data.Reference]. The context of your function is not cancelled when Kyshi hangs
 // up; it ends after [HandlerConfig.WorkTimeout], and [kopokopo.ClaimFrom] finds the
@@ -82,12 +91,11 @@ func NewWebhookHandler(cfg HandlerConfig, fn func(ctx context.Context, e *Event)
 	if cfg.Store == nil {
 		cfg.Store = kopokopo.NewMemoryStore(0, 0)
 	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
 	return &Handler{engine: inbound.New(inbound.Config[*Event]{
 		Name:          "kyshi: webhook",
-		Verify:        cfg.Verifier.verifyRequest,
+		Signature:     cfg.Verifier.signatureOf,
+		Verify:        cfg.Verifier.verify,
+		Unsigned:      ErrNoSignature,
 		RefusedStatus: http.StatusBadRequest, // as Kyshi asks for
 		Parse:         cfg.receive,
 		Call:          call(fn),
@@ -95,7 +103,8 @@ func NewWebhookHandler(cfg HandlerConfig, fn func(ctx context.Context, e *Event)
 		Store:         overStore(cfg.Store),
 		Logger:        cfg.Logger,
 		Mask:          redact.Text,
-		MaxBody:       cfg.MaxBody, ReadTimeout: cfg.ReadTimeout, AckTimeout: cfg.AckTimeout, WorkTimeout: cfg.WorkTimeout,
+		MaxBody:       cfg.MaxBody, MaxInWork: cfg.MaxInWork,
+		ReadTimeout: cfg.ReadTimeout, AckTimeout: cfg.AckTimeout, WorkTimeout: cfg.WorkTimeout,
 	})}, nil
 }
 
@@ -104,6 +113,7 @@ func (c HandlerConfig) check(hasFunction bool) error {
 	found.check(c.Verifier.made(), "Verifier", "is required: make it with NewVerifier")
 	found.check(hasFunction, "fn", "is required")
 	found.check(c.MaxBody >= 0, "MaxBody", "must not be negative")
+	found.check(c.MaxInWork >= 0, "MaxInWork", "must not be negative")
 	found.check(c.ReadTimeout >= 0, "ReadTimeout", "must not be negative")
 	found.check(c.AckTimeout >= 0, "AckTimeout", "must not be negative")
 	found.check(c.WorkTimeout >= 0, "WorkTimeout", "must not be negative")

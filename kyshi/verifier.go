@@ -140,22 +140,25 @@ func (v *Verifier) Verify(body []byte, value string) error {
 // [Verifier.Verify] does. A request with more than one signature header, equal or
 // not, is [ErrSeveralSignatures].
 func (v *Verifier) VerifyRequest(r *http.Request, body []byte) error {
-	_, err := v.verifyRequest(r, body)
-	return err
+	if !v.made() {
+		return errNotMade
+	}
+	value, err := v.signatureOf(r.Header)
+	if err != nil {
+		return err
+	}
+	return v.Verify(body, value)
 }
 
-// verifyRequest returns the index of the secret that signed a request.
-func (v *Verifier) verifyRequest(r *http.Request, body []byte) (int, error) {
-	if !v.made() {
-		return -1, errNotMade
-	}
-	switch values := r.Header.Values(v.header); len(values) {
+// signatureOf takes the signature out of a request's header, "" if there is none.
+func (v *Verifier) signatureOf(h http.Header) (string, error) {
+	switch values := h.Values(v.header); len(values) {
 	case 0:
-		return -1, ErrNoSignature
+		return "", nil
 	case 1:
-		return v.verify(body, values[0])
+		return values[0], nil
 	}
-	return -1, ErrSeveralSignatures
+	return "", ErrSeveralSignatures
 }
 
 // verify returns the index of the secret that signed a body.

@@ -6,41 +6,50 @@
 // The order is what makes a delivery count once: nothing is parsed before its
 // signature was verified over the bytes as they arrived, nothing is called that was
 // not claimed, and 200 is only said after the work was done and the claim committed.
+//
+// The functions, the store, the hooks and the logger are the caller's code. It may
+// fail, panic, end its goroutine or hang: that costs its own delivery, which the
+// sender is asked to repeat, and neither the process nor another delivery.
 package inbound
 
 import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/kopokopo-go/kopokopo/internal/quiet"
 )
 
 // Defaults of a Config.
 const (
 	DefaultMaxBody     = 1 << 20
+	DefaultMaxInWork   = 1000
 	DefaultReadTimeout = 10 * time.Second
 	DefaultAckTimeout  = 5 * time.Second
 	DefaultWorkTimeout = 60 * time.Second
 )
 
-// leaseMargin is how much longer a claim is held than the work may take: time to
-// commit, and for a function that notices late that its context has ended.
-const leaseMargin = 30 * time.Second
-
 // busyRetry is what a sender is asked to wait while another delivery is in work.
 const busyRetry = time.Second
 
-// Config is what an engine is made of. Verify, Parse, Call and Store are required.
+// Config is what an engine is made of. Signature, Verify, Parse, Call and Store are
+// required.
 type Config[T any] struct {
 	// Name stands in front of log messages: "kopokopo: webhook".
 	Name string
-	// Verify checks the signature of the body as it arrived, and returns the index
-	// of the key that signed it.
-	Verify func(r *http.Request, body []byte) (key int, err error)
+	// Signature takes the signature out of a request's header, "" if there is none.
+	Signature func(h http.Header) (string, error)
+	// Verify checks a signature over the body as it arrived, and returns the index of
+	// the key that signed it.
+	Verify func(body []byte, signature string) (key int, err error)
+	// Unsigned is the error of Signature or Verify for a request without a signature.
+	// It is logged apart from signatures that are wrong, since a proxy that strips the
+	// header is a fault of the configuration, and nobody else's.
+	Unsigned error
 	// RefusedStatus answers what does not verify. Default 401.
 	RefusedStatus int
 	// Parse reads a body that was verified. An error makes it a dead letter.
@@ -54,14 +63,15 @@ type Config[T any] struct {
 	DeadLetter func(ctx context.Context, body []byte) error
 	// Store remembers what was done.
 	Store Store
-	// Logger receives what an operator should know: never a body. Required.
+	// Logger receives what an operator should know: never a body. Default silent.
 	Logger *slog.Logger
 	// Mask removes what is personal from an error's text before it is logged.
 	Mask func(string) string
 
 	MaxBody     int64         // Largest body in bytes.
+	MaxInWork   int           // Most deliveries in work at once, those included whose sender is answered already.
 	ReadTimeout time.Duration // Bounds reading the body.
-	AckTimeout  time.Duration // Bounds how long the sender waits for the work.
+	AckTimeout  time.Duration // Bounds how long the sender waits for the work, and each call of the store but Extend.
 	WorkTimeout time.Duration // Bounds the work's context.
 }
 
@@ -75,15 +85,22 @@ type Event[T any] struct {
 // Engine is an http.Handler over a Config. Make it with New.
 type Engine[T any] struct {
 	Config[T]
-	jobs    tracker
-	refused alarm // signatures that did not verify
-	eaten   alarm // bodies that something else had read
+	jobs       tracker
+	refused    alarm // signatures that did not verify
+	unsigned   alarm // requests without one
+	eaten      alarm // bodies that something else had read
+	full       alarm // deliveries turned away because of MaxInWork
+	unextended alarm // Extends that failed while their lease lasted
+	lapsed     alarm // Extends that failed until their lease had ended
 }
 
 // New completes a Config with the defaults.
 func New[T any](cfg Config[T]) *Engine[T] {
 	if cfg.MaxBody <= 0 {
 		cfg.MaxBody = DefaultMaxBody
+	}
+	if cfg.MaxInWork <= 0 {
+		cfg.MaxInWork = DefaultMaxInWork
 	}
 	cfg.ReadTimeout = orDefault(cfg.ReadTimeout, DefaultReadTimeout)
 	cfg.AckTimeout = orDefault(cfg.AckTimeout, DefaultAckTimeout)
@@ -94,7 +111,10 @@ func New[T any](cfg Config[T]) *Engine[T] {
 	if cfg.Mask == nil {
 		cfg.Mask = func(text string) string { return text }
 	}
-	return &Engine[T]{Config: cfg}
+	cfg.Logger = quiet.Logger(cfg.Logger)
+	e := &Engine[T]{Config: cfg}
+	e.jobs.limit = cfg.MaxInWork
+	return e
 }
 
 func orDefault(d, fallback time.Duration) time.Duration {
@@ -105,10 +125,10 @@ func orDefault(d, fallback time.Duration) time.Duration {
 }
 
 // Refused returns how many requests carried no valid signature.
-func (e *Engine[T]) Refused() uint64 { return e.refused.count() }
+func (e *Engine[T]) Refused() uint64 { return e.refused.count() + e.unsigned.count() }
 
-// Shutdown refuses new deliveries with 503 and waits for those in work, the
-// detached ones included, until ctx ends.
+// Shutdown refuses new deliveries with 503 and waits for those in work, those
+// included whose sender is answered already, until ctx ends.
 func (e *Engine[T]) Shutdown(ctx context.Context) error { return e.jobs.close(ctx) }
 
 // reply is how a request is answered. The body is empty always: whoever probes
@@ -120,9 +140,12 @@ type reply struct {
 	abort      bool          // the caller's function asked for http.ErrAbortHandler
 }
 
+// busy asks the sender to deliver again soon.
+var busy = reply{status: http.StatusServiceUnavailable, retryAfter: busyRetry}
+
 // ServeHTTP handles one delivery.
 func (e *Engine[T]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	rep := e.handle(w, r)
+	rep := e.receive(w, r)
 	if rep.abort {
 		panic(http.ErrAbortHandler)
 	}
@@ -131,7 +154,7 @@ func (e *Engine[T]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Set("Allow", http.MethodPost)
 	}
 	if rep.retryAfter > 0 {
-		h.Set("Retry-After", strconv.FormatInt(int64((rep.retryAfter+time.Second-1)/time.Second), 10))
+		h.Set("Retry-After", strconv.FormatInt(seconds(rep.retryAfter), 10))
 	}
 	if rep.hangUp {
 		h.Set("Connection", "close")
@@ -140,78 +163,101 @@ func (e *Engine[T]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(rep.status)
 }
 
-// handle takes a request up to its verified event.
-func (e *Engine[T]) handle(w http.ResponseWriter, r *http.Request) reply {
+// seconds rounds up. It adds nothing to d, which may be the longest there is.
+func seconds(d time.Duration) int64 {
+	s := int64(d / time.Second)
+	if d%time.Second > 0 {
+		s++
+	}
+	return s
+}
+
+// receive takes the body and the signature out of a request. Everything after it
+// knows nothing of HTTP but what its status codes mean.
+func (e *Engine[T]) receive(w http.ResponseWriter, r *http.Request) reply {
 	if rep := e.screen(r); rep.status != 0 {
+		return rep
+	}
+	if a := e.jobs.ask(); a != admitted {
+		rep := e.turnAway(r.Context(), a)
+		rep.hangUp = true
 		return rep
 	}
 	body, rep := e.read(w, r)
 	if rep.status != 0 {
 		return rep
 	}
-	key, err := e.Verify(r, body)
+	signature, err := e.Signature(r.Header)
 	if err != nil {
-		e.refused.raise(r.Context(), e.Logger, slog.LevelWarn, e.Name+": signature refused",
-			slog.String("error", e.text(err)), slog.Int("bytes", len(body)))
-		return reply{status: e.RefusedStatus}
+		return e.refuse(r.Context(), err, len(body))
 	}
-	ctx := context.WithoutCancel(r.Context()) // a sender that hangs up must not stop the work
-	if !e.jobs.begin() {
-		return reply{status: http.StatusServiceUnavailable, retryAfter: busyRetry}
+	return e.handle(r.Context(), body, signature)
+}
+
+// refuse answers what does not verify.
+func (e *Engine[T]) refuse(ctx context.Context, cause error, size int) reply {
+	if e.Unsigned != nil && errors.Is(cause, e.Unsigned) {
+		e.unsigned.raise(ctx, e.Logger, slog.LevelWarn, e.Name+
+			": a request without a signature; if the sender's own deliveries have none either, something in front of this handler strips the header",
+			slog.Int("bytes", size))
+	} else {
+		e.refused.raise(ctx, e.Logger, slog.LevelWarn, e.Name+": signature refused",
+			slog.String("error", e.text(cause)), slog.Int("bytes", size))
 	}
-	defer e.jobs.end()
+	return reply{status: e.RefusedStatus}
+}
+
+// turnAway answers what there is no room for.
+func (e *Engine[T]) turnAway(ctx context.Context, a admission) reply {
+	if a == full {
+		e.full.raise(ctx, e.Logger, slog.LevelWarn, e.Name+": as many deliveries are in work as may be; the sender is asked to deliver again",
+			slog.Int("in_work", e.MaxInWork))
+	}
+	return busy
+}
+
+// handle takes a body and its signature up to the answer.
+func (e *Engine[T]) handle(ctx context.Context, body []byte, signature string) reply {
+	key, err := e.Verify(body, signature)
+	if err != nil {
+		return e.refuse(ctx, err, len(body))
+	}
+	// Only what is verified takes a place: who cannot sign cannot keep others out.
+	if a := e.jobs.begin(); a != admitted {
+		return e.turnAway(ctx, a)
+	}
+	handedOn := false
+	defer func() {
+		if !handedOn {
+			e.jobs.end()
+		}
+	}()
+	ctx = context.WithoutCancel(ctx) // a sender that hangs up must not stop the work
 	event, err := e.Parse(body, key)
 	if err != nil {
-		return e.bury(ctx, body, err)
+		handedOn = true
+		return e.detach(ctx, "", func(j *job) { e.bury(ctx, body, err, j) })
 	}
 	if e.Seen != nil {
-		e.Seen(event.Value)
+		if f := e.guarded(func() error { e.Seen(event.Value); return nil }); f != nil {
+			e.log(ctx, slog.LevelError, "the hook for events that were seen failed", event.Key, f)
+		}
 	}
 	if event.Skip {
 		return reply{status: http.StatusOK}
 	}
-	return e.deliver(ctx, event, sha256.Sum256(body))
+	handedOn = true
+	return e.detach(ctx, event.Key, func(j *job) { e.work(ctx, event, sha256.Sum256(body), j) })
 }
 
-// bury hands a body that cannot be parsed to the dead letters. Only if they keep it
-// is it acknowledged.
-func (e *Engine[T]) bury(ctx context.Context, body []byte, cause error) reply {
-	kept := errors.New("no dead-letter hook is set")
-	if e.DeadLetter != nil {
-		ctx, cancel := context.WithTimeout(ctx, e.AckTimeout)
-		defer cancel()
-		kept = e.guarded(func() error { return e.DeadLetter(ctx, body) })
-	}
-	attrs := []slog.Attr{slog.String("cause", e.text(cause)), slog.Int("bytes", len(body))}
-	if kept == nil {
-		e.Logger.LogAttrs(ctx, slog.LevelWarn, e.Name+": unreadable delivery kept as a dead letter", attrs...)
-		return reply{status: http.StatusOK}
-	}
-	attrs = append(attrs, slog.String("error", e.text(kept)))
-	e.Logger.LogAttrs(ctx, slog.LevelError, e.Name+": unreadable delivery refused", attrs...)
-	return reply{status: http.StatusUnprocessableEntity}
-}
-
-// log writes a warning about a delivery.
-func (e *Engine[T]) log(ctx context.Context, level slog.Level, message, key string, err error) {
+// log writes a line about a delivery.
+func (e *Engine[T]) log(ctx context.Context, level slog.Level, message, key string, f *failure) {
 	attrs := []slog.Attr{slog.String("key", key)}
-	if err != nil {
-		attrs = append(attrs, slog.String("error", e.text(err)))
-	}
-	var p *panicError
-	if errors.As(err, &p) {
-		attrs = append(attrs, slog.String("stack", string(p.stack)))
+	if f != nil {
+		attrs = append(attrs, slog.String("error", f.text))
+		if f.stack != "" {
+			attrs = append(attrs, slog.String("stack", f.stack))
+		}
 	}
 	e.Logger.LogAttrs(ctx, level, e.Name+": "+message, attrs...)
-}
-
-// text returns an error's text as it may be logged. An error of the caller's can
-// panic over its own text: a nil pointer in the interface does.
-func (e *Engine[T]) text(err error) (text string) {
-	defer func() {
-		if recover() != nil {
-			text = fmt.Sprintf("error of type %T", err)
-		}
-	}()
-	return e.Mask(err.Error())
 }

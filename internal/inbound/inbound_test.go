@@ -36,6 +36,8 @@ func (m *memo) Claim(_ context.Context, key string, _ [32]byte, _ time.Duration)
 	return "", nil
 }
 
+func (m *memo) Extend(context.Context, string, time.Duration) error { return nil }
+
 func (m *memo) Commit(_ context.Context, key string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -59,8 +61,9 @@ func trace(change func(*Config[string])) (*Engine[string], *[]string) {
 	note := func(step string) { *steps = append(*steps, step) }
 	m := &memo{states: map[string]State{}, steps: steps}
 	cfg := Config[string]{
-		Name: "test",
-		Verify: func(_ *http.Request, body []byte) (int, error) {
+		Name:      "test",
+		Signature: func(h http.Header) (string, error) { return h.Get("Signature"), nil },
+		Verify: func(body []byte, _ string) (int, error) {
 			note("verify")
 			if string(body) == "bad" {
 				return -1, errors.New("bad")
@@ -170,15 +173,15 @@ func TestAlarmIsRareAndCounts(t *testing.T) {
 
 func TestTracker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var work tracker
-		require.True(t, work.begin())
-		work.join()
+		work := tracker{limit: 2}
+		require.Equal(t, admitted, work.begin())
+		require.Equal(t, admitted, work.begin())
 		var waiting sync.WaitGroup
 		for range 2 {
 			waiting.Go(func() { require.NoError(t, work.close(t.Context())) })
 		}
 		synctest.Wait()
-		require.False(t, work.begin())
+		require.Equal(t, closed, work.begin())
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		require.ErrorIs(t, work.close(short), context.DeadlineExceeded)
@@ -205,8 +208,9 @@ func (s slowStore) Claim(_ context.Context, key string, _ [32]byte, _ time.Durat
 	s.took <- key
 	return key, nil
 }
-func (slowStore) Commit(context.Context, string) error  { return nil }
-func (slowStore) Release(context.Context, string) error { return nil }
+func (slowStore) Extend(context.Context, string, time.Duration) error { return nil }
+func (slowStore) Commit(context.Context, string) error                { return nil }
+func (slowStore) Release(context.Context, string) error               { return nil }
 
 // A store that is slow must not keep the sender waiting, nor lose what it claimed.
 func TestSlowClaimDoesNotHoldTheSender(t *testing.T) {

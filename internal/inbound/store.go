@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// ErrLeaseLost is a Commit's error for a claim that somebody else has taken over.
+// ErrLeaseLost is a store's error for a claim that somebody else has taken over.
 var ErrLeaseLost = errors.New("the claim's lease was lost")
 
 // State is what a claim found.
@@ -28,41 +28,52 @@ type Standing struct {
 }
 
 // Store is a store of claims of any type: make one with Over.
-type Store struct {
-	claim func(ctx context.Context, key string, digest [32]byte, lease time.Duration) (held, error)
-}
-
-// held is a claim and what can be done with it.
-type held struct {
-	Standing
-	commit, release func(context.Context) error
+type Store interface {
+	claim(ctx context.Context, key string, digest [32]byte, lease time.Duration) (Standing, error)
+	extend(ctx context.Context, claim any, lease time.Duration) error
+	commit(ctx context.Context, claim any) error
+	release(ctx context.Context, claim any) error
 }
 
 // Claims is what a package's own store interface looks like; C is its claim.
 type Claims[C any] interface {
 	Claim(ctx context.Context, key string, digest [32]byte, lease time.Duration) (C, error)
+	Extend(ctx context.Context, claim C, lease time.Duration) error
 	Commit(ctx context.Context, claim C) error
 	Release(ctx context.Context, claim C) error
 }
 
 // Over makes a Store of a package's own.
-func Over[C any](store Claims[C], read func(C) (State, int)) Store {
-	return Store{claim: func(ctx context.Context, key string, digest [32]byte, lease time.Duration) (held, error) {
-		claim, err := store.Claim(ctx, key, digest, lease)
-		if err != nil {
-			return held{}, err
-		}
-		state, revision := read(claim)
-		revision = max(1, revision)
-		if state < Fresh || state > Done {
-			return held{}, fmt.Errorf("claim is in state %d, which does not exist", state)
-		}
-		return held{
-			Standing: Standing{State: state, Revision: revision, Claim: claim},
-			commit:   func(ctx context.Context) error { return store.Commit(ctx, claim) },
-			release:  func(ctx context.Context) error { return store.Release(ctx, claim) },
-		}, nil
-	}}
+func Over[C any](store Claims[C], read func(C) (State, int)) Store { return over[C]{store, read} }
+
+// over takes the claims it has handed out back as they were.
+type over[C any] struct {
+	store Claims[C]
+	read  func(C) (State, int)
+}
+
+func (o over[C]) claim(ctx context.Context, key string, digest [32]byte, lease time.Duration) (Standing, error) {
+	claim, err := o.store.Claim(ctx, key, digest, lease)
+	if err != nil {
+		return Standing{}, err
+	}
+	state, revision := o.read(claim)
+	if state < Fresh || state > Done {
+		return Standing{}, fmt.Errorf("claim is in state %d, which does not exist", state)
+	}
+	return Standing{State: state, Revision: max(1, revision), Claim: claim}, nil
+}
+
+func (o over[C]) extend(ctx context.Context, claim any, lease time.Duration) error {
+	return o.store.Extend(ctx, claim.(C), lease)
+}
+
+func (o over[C]) commit(ctx context.Context, claim any) error {
+	return o.store.Commit(ctx, claim.(C))
+}
+
+func (o over[C]) release(ctx context.Context, claim any) error {
+	return o.store.Release(ctx, claim.(C))
 }
 
 // claimKey is the key of the claim in the context of the work.

@@ -8,33 +8,55 @@ import (
 	"time"
 )
 
-// tracker counts work in progress and refuses more once it is closed.
+// admission says whether there is room for one more delivery.
+type admission int
+
+const (
+	admitted admission = iota
+	full               // as many are in work as may be
+	closed             // no more is taken
+)
+
+// tracker counts the deliveries in work, and refuses more beyond a limit and once
+// it is closed.
 type tracker struct {
-	mu     sync.Mutex
-	count  int
-	closed bool
-	idle   chan struct{} // closed when the last of it has ended
+	limit int
+
+	mu    sync.Mutex
+	count int
+	shut  bool
+	idle  chan struct{} // closed when the last of them has ended
 }
 
-// begin counts one more, unless the tracker is closed.
-func (t *tracker) begin() bool {
+// ask says what begin would, and takes no place.
+func (t *tracker) ask() admission {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed {
-		return false
+	return t.admission()
+}
+
+// begin takes a place if there is one.
+func (t *tracker) begin() admission {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a := t.admission()
+	if a == admitted {
+		t.count++
 	}
-	t.count++
-	return true
+	return a
 }
 
-// join counts one more beside one that is counted already.
-func (t *tracker) join() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.count++
+func (t *tracker) admission() admission {
+	switch {
+	case t.shut:
+		return closed
+	case t.count >= t.limit:
+		return full
+	}
+	return admitted
 }
 
-// end takes one off.
+// end gives a place free.
 func (t *tracker) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -47,7 +69,7 @@ func (t *tracker) end() {
 // close refuses more and waits for the rest.
 func (t *tracker) close(ctx context.Context) error {
 	t.mu.Lock()
-	t.closed = true
+	t.shut = true
 	if t.count == 0 {
 		t.mu.Unlock()
 		return nil

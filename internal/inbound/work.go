@@ -3,150 +3,142 @@ package inbound
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime"
-	"runtime/debug"
 	"time"
 )
 
-// deliver claims an event and has the work done, or finds that it is done.
-func (e *Engine[T]) deliver(ctx context.Context, event Event[T], digest [32]byte) reply {
+// job is work in a goroutine of its own.
+type job struct {
+	reply reply  // what the sender is answered
+	lease *lease // nil if there is no claim
+}
+
+// detach has work done in a goroutine of its own and waits for its answer. Work is
+// the caller's code, and may outlive the request or hang: the sender waits no longer
+// than the acknowledgement deadline. The goroutine gives the delivery's place among
+// those in work free.
+func (e *Engine[T]) detach(ctx context.Context, key string, work func(*job)) reply {
 	ack := time.NewTimer(e.AckTimeout)
 	defer ack.Stop()
 	answer := make(chan reply, 1)
-	e.jobs.join()
-	go e.work(ctx, event, digest, answer)
+	go func() {
+		defer e.jobs.end()
+		j := &job{reply: busy} // unless the work gets to say something else
+		defer func() {
+			answer <- j.reply
+			if j.lease != nil {
+				j.lease.stop()
+			}
+		}()
+		work(j)
+	}()
 	select {
 	case rep := <-answer:
 		return rep
 	case <-ack.C:
-		e.log(ctx, slog.LevelWarn, "the function or the store takes longer than the acknowledgement deadline; it goes on, and the sender is asked to deliver again", event.Key, nil)
+		e.log(ctx, slog.LevelWarn, "the function, the store or the dead-letter hook takes longer than the acknowledgement deadline; it goes on, and the sender is asked to deliver again", key, nil)
 		return reply{status: http.StatusServiceUnavailable, retryAfter: e.AckTimeout}
 	}
 }
 
+// bury hands a body that cannot be parsed to the dead letters. Only if they keep it
+// is it acknowledged.
+func (e *Engine[T]) bury(ctx context.Context, body []byte, cause error, j *job) {
+	j.reply = reply{status: http.StatusUnprocessableEntity}
+	attrs := []slog.Attr{slog.String("cause", e.text(cause)), slog.Int("bytes", len(body))}
+	kept := &failure{text: "no dead-letter hook is set"}
+	if e.DeadLetter != nil {
+		ctx, cancel := context.WithTimeout(ctx, e.AckTimeout)
+		defer cancel()
+		kept = e.guarded(func() error { return e.DeadLetter(ctx, body) })
+	}
+	if kept == nil {
+		j.reply = reply{status: http.StatusOK}
+		e.Logger.LogAttrs(ctx, slog.LevelWarn, e.Name+": unreadable delivery kept as a dead letter", attrs...)
+		return
+	}
+	attrs = append(attrs, slog.String("error", kept.text))
+	e.Logger.LogAttrs(ctx, slog.LevelError, e.Name+": unreadable delivery refused", attrs...)
+}
+
+// work claims, calls the function and settles the claim, whatever happens on the way.
+func (e *Engine[T]) work(ctx context.Context, event Event[T], digest [32]byte, j *job) {
+	begun := time.Now()
+	h, rep := e.claim(ctx, event.Key, digest)
+	if rep.status != 0 {
+		j.reply = rep
+		return
+	}
+	j.lease = e.keep(ctx, event.Key, h, begun)
+	failed := exited
+	defer func() { j.reply = e.settle(ctx, event.Key, h, j.lease, failed) }()
+	bounded, cancel := context.WithTimeout(j.lease.ctx, e.WorkTimeout)
+	defer cancel()
+	failed = e.guarded(func() error { return e.Call(bounded, event.Value, h) })
+}
+
+// errLateClaim is the error of a claim whose lease may have ended before it was known.
+var errLateClaim = errors.New("the answer took longer than the claim's lease")
+
 // claim asks the store for a delivery. rep is set if there is nothing to do.
-func (e *Engine[T]) claim(ctx context.Context, key string, digest [32]byte) (h held, rep reply) {
+func (e *Engine[T]) claim(ctx context.Context, key string, digest [32]byte) (h Standing, rep reply) {
 	bounded, cancel := context.WithTimeout(ctx, e.AckTimeout)
 	defer cancel()
-	err := e.guarded(func() (err error) {
-		h, err = e.Store.claim(bounded, key, digest, e.WorkTimeout+leaseMargin)
+	begun := time.Now()
+	failed := e.guarded(func() (err error) {
+		h, err = e.Store.claim(bounded, key, digest, leaseTime)
+		if err == nil && h.State == Fresh && time.Since(begun) >= leaseTime {
+			err = errLateClaim
+		}
 		return err
 	})
 	switch {
-	case err != nil:
-		e.log(ctx, slog.LevelError, "delivery store failed on claim, nothing was called", key, err)
-		return h, reply{status: http.StatusServiceUnavailable, retryAfter: busyRetry}
+	case failed != nil:
+		e.log(ctx, slog.LevelError, "delivery store failed on claim, nothing was called", key, failed)
+		return h, busy
 	case h.State == Done:
 		return h, reply{status: http.StatusOK}
 	case h.State == Busy:
-		return h, reply{status: http.StatusServiceUnavailable, retryAfter: busyRetry}
+		return h, busy
 	}
 	return h, reply{}
 }
 
-// errExited is what stands where a function ended its goroutine instead of returning.
-var errExited = errors.New("the function called runtime.Goexit")
-
-// work claims, calls the function and settles the claim, whatever happens on the
-// way. It is a goroutine of its own because it may outlive the request: the store
-// is the caller's too, and may hang.
-func (e *Engine[T]) work(ctx context.Context, event Event[T], digest [32]byte, answer chan<- reply) {
-	rep := reply{status: http.StatusInternalServerError}
-	defer e.jobs.end()
-	defer func() { answer <- rep }()
-	h, settled := e.claim(ctx, event.Key, digest)
-	if settled.status != 0 {
-		rep = settled
-		return
-	}
-	err := errExited
-	defer func() {
-		// The logger is the caller's too, and nothing of theirs may end the process.
-		_ = e.guarded(func() error { rep = e.settle(ctx, event.Key, h, err); return nil })
-	}()
-	bounded, cancel := context.WithTimeout(context.WithValue(ctx, claimKey{}, h.Claim), e.WorkTimeout)
-	defer cancel()
-	err = e.guarded(func() error { return e.Call(bounded, event.Value, h.Standing) })
-}
-
 // settle commits what was done and releases what was not.
-func (e *Engine[T]) settle(ctx context.Context, key string, h held, failure error) reply {
+func (e *Engine[T]) settle(ctx context.Context, key string, h Standing, l *lease, failed *failure) reply {
 	ctx, cancel := context.WithTimeout(ctx, e.AckTimeout)
 	defer cancel()
-	if failure == nil {
-		return e.commit(ctx, key, h)
+	if failed == nil {
+		return e.commit(ctx, key, h) // the lease is kept meanwhile: a commit may take its time
 	}
-	if err := e.guarded(func() error { return h.release(ctx) }); err != nil {
-		e.log(ctx, slog.LevelError, "delivery store failed on release; the claim is held until its lease ends", key, err)
+	lost := l.lost()
+	l.end(nil) // an Extend after the release would find the claim gone
+	if f := e.guarded(func() error { return e.Store.release(ctx, h.Claim) }); f != nil {
+		e.log(ctx, slog.LevelError, "delivery store failed on release; the claim is held until its lease ends", key, f)
 	}
-	var later *laterError
 	switch {
-	case errors.Is(failure, http.ErrAbortHandler):
+	case failed.abort:
 		return reply{abort: true}
-	case errors.As(failure, &later):
-		e.log(ctx, slog.LevelWarn, "delivery put off", key, failure)
-		return reply{status: http.StatusServiceUnavailable, retryAfter: busyRetry}
+	case failed.later || lost: // whoever took it over is at work
+		e.log(ctx, slog.LevelWarn, "delivery put off", key, failed)
+		return busy
 	}
-	e.log(ctx, slog.LevelError, "delivery failed", key, failure)
+	e.log(ctx, slog.LevelError, "delivery failed", key, failed)
 	return reply{status: http.StatusInternalServerError}
 }
 
 // commit records that the work is done. If it cannot, the sender must deliver
 // again, although the work was done: it may be done twice, and never be lost.
-func (e *Engine[T]) commit(ctx context.Context, key string, h held) reply {
-	err := e.guarded(func() error { return h.commit(ctx) })
+func (e *Engine[T]) commit(ctx context.Context, key string, h Standing) reply {
+	f := e.guarded(func() error { return e.Store.commit(ctx, h.Claim) })
 	switch {
-	case err == nil:
+	case f == nil:
 		return reply{status: http.StatusOK}
-	case errors.Is(err, ErrLeaseLost):
-		e.log(ctx, slog.LevelError, "the work took longer than its lease and another delivery took over: it may have been done twice", key, err)
+	case f.lost:
+		e.log(ctx, slog.LevelError, "another delivery took over while this one was in work: it may have been done twice", key, f)
 	default:
-		e.log(ctx, slog.LevelError, "delivery store failed on commit: the work was done and may be done again", key, err)
+		e.log(ctx, slog.LevelError, "delivery store failed on commit: the work was done and may be done again", key, f)
 	}
-	return reply{status: http.StatusServiceUnavailable, retryAfter: busyRetry}
+	return busy
 }
-
-// guarded turns a panic of the caller's code into an error.
-func (e *Engine[T]) guarded(f func() error) (err error) {
-	defer func() {
-		switch p := recover(); {
-		case p == nil:
-		case p == http.ErrAbortHandler:
-			err = http.ErrAbortHandler
-		default:
-			err = newPanicError(p)
-		}
-	}()
-	return f()
-}
-
-// panicError is a panic as it may be logged: of its value only the type, since the
-// value can hold the payload. The runtime's own errors hold none.
-type panicError struct {
-	text  string
-	stack []byte
-}
-
-func newPanicError(value any) *panicError {
-	e := &panicError{text: fmt.Sprintf("panic of type %T", value), stack: debug.Stack()}
-	if err, ok := value.(runtime.Error); ok {
-		e.text = "panic: " + err.Error()
-	}
-	return e
-}
-
-// Error implements error.
-func (e *panicError) Error() string { return e.text }
-
-// laterError asks for 503 instead of 500.
-type laterError struct{ error }
-
-// Unwrap returns the cause.
-func (e *laterError) Unwrap() error { return e.error }
-
-// Later makes an error of Call one of circumstances, not of the delivery: the
-// sender gets 503.
-func Later(err error) error { return &laterError{err} }

@@ -181,13 +181,20 @@ func TestFault_D07_MarkingBeforeTheEffectLoses(t *testing.T) {
 	h.Idle(1)
 }
 
+// stuckLeases is a store that cannot extend a lease.
+type stuckLeases struct{ kopokopo.DeliveryStore }
+
+func (stuckLeases) Extend(context.Context, kopokopo.Claim, time.Duration) error {
+	return errors.New("not now")
+}
+
 func TestFault_D08_LeaseShorterThanTheWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		h := newHook(t, func(context.Context, *kopokopo.Notification) error {
 			<-release // pays no attention to its context
 			return nil
-		})
+		}, func(c *kopokopo.HandlerConfig) { c.Store = stuckLeases{c.Store} })
 		require.Equal(t, 503, h.Post(anEvent))
 		time.Sleep(2 * time.Minute) // longer than the lease
 		require.Equal(t, 503, h.Post(anEvent))
