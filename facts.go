@@ -13,6 +13,7 @@ import (
 // stored for years and compared: amounts as they are, names and numbers hashed. What
 // one side does not say is empty, and says nothing.
 type facts struct {
+	Scope        string            `json:"scope,omitempty"`        // environment and application, hashed; documents do not say it
 	Metadata     map[string]string `json:"metadata,omitempty"`     // the value of each pair, hashed
 	Amount       string            `json:"amount,omitempty"`       // in all, in cents
 	Reference    string            `json:"reference,omitempty"`    // of the payment that is given back, hashed

@@ -144,6 +144,8 @@ func NewWebhookHandler(cfg HandlerConfig, fn func(ctx context.Context, n *Notifi
 		Unsigned:   ErrNoSignature,
 		Parse:      func(body []byte, key int) (inbound.Event[*Notification], error) { return receive(body, key, skip) },
 		Seen:       cfg.Client.wake,
+		Claimed:    cfg.Client.settleIntent,
+		Committed:  cfg.Client.finishIntent,
 		Call:       cfg.call(fn),
 		DeadLetter: cfg.OnDeadLetter,
 		Store:      overStore(cfg.Store),

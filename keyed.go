@@ -151,7 +151,9 @@ func (c *core) takeKey(ctx context.Context, call *request, req keyedRequest) (*s
 	}
 	c.intents.warn(call.Class)
 	s := &sender{keeper: c.intents, lease: leaseFor(c.engine.Timeout()), leased: time.Now()}
-	s.intent = Intent{Key: call.key, Digest: digest, Operation: call.Method + " " + call.Template, Facts: req.facts().encode(),
+	said := req.facts()
+	said.Scope = c.scope()
+	s.intent = Intent{Key: call.key, Digest: digest, Operation: call.Method + " " + call.Template, Facts: said.encode(),
 		State: IntentSending, Token: rand.Text()}
 	have, err := c.intents.begin(ctx, s.intent, s.lease)
 	switch {
@@ -294,8 +296,7 @@ func (c *core) digest(call *request) ([sha256.Size]byte, error) {
 		return [sha256.Size]byte{}, err
 	}
 	appID, _ := c.credentials()
-	origin := c.base.Scheme + "://" + c.base.Host + c.base.Path
-	parts, err := json.Marshal([]string{digestVersion, origin, appID, call.Method, call.Template, string(canonical)})
+	parts, err := json.Marshal([]string{digestVersion, c.origin(), appID, call.Method, call.Template, string(canonical)})
 	return sha256.Sum256(parts), err
 }
 

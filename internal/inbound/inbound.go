@@ -57,6 +57,12 @@ type Config[T any] struct {
 	// Seen, if set, is told of each event, duplicates included, before it is claimed.
 	// It must return at once.
 	Seen func(event T)
+	// Claimed, if set, is called when a delivery is ours or was done before, and before
+	// Call. If it fails nothing is called and the sender delivers again.
+	Claimed func(ctx context.Context, event T) error
+	// Committed, if set, is called when the work is done and committed, and again for
+	// each later delivery of the same. It cannot undo that: it handles its own errors.
+	Committed func(ctx context.Context, event T)
 	// Call does the work. Its context does not end with the request's.
 	Call func(ctx context.Context, event T, held Standing) error
 	// DeadLetter, if set, stores a body that is signed but cannot be parsed.
@@ -222,7 +228,22 @@ func (e *Engine[T]) handle(ctx context.Context, body []byte, signature string) r
 	if err != nil {
 		return e.refuse(ctx, err, len(body))
 	}
-	// Only what is verified takes a place: who cannot sign cannot keep others out.
+	return e.take(ctx, body, key)
+}
+
+// Take handles a body whose origin is certain without a signature, since it was
+// fetched from the sender. It returns the status that a delivery would be answered with.
+func (e *Engine[T]) Take(ctx context.Context, body []byte) (status int) {
+	rep := e.take(ctx, body, 0)
+	if rep.abort {
+		return http.StatusInternalServerError
+	}
+	return rep.status
+}
+
+// take handles a body that comes from the sender. Only such a body takes a place: who
+// cannot sign cannot keep others out.
+func (e *Engine[T]) take(ctx context.Context, body []byte, key int) reply {
 	if a := e.jobs.begin(); a != admitted {
 		return e.turnAway(ctx, a)
 	}

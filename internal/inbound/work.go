@@ -66,16 +66,61 @@ func (e *Engine[T]) bury(ctx context.Context, body []byte, cause error, j *job) 
 func (e *Engine[T]) work(ctx context.Context, event Event[T], digest [32]byte, j *job) {
 	begun := time.Now()
 	h, rep := e.claim(ctx, event.Key, digest)
+	if h.State == Done && rep.status != 0 {
+		j.reply = e.repeated(ctx, event, rep)
+		return
+	}
 	if rep.status != 0 {
 		j.reply = rep
 		return
 	}
 	j.lease = e.keep(ctx, event.Key, h, begun)
 	failed := exited
-	defer func() { j.reply = e.settle(ctx, event.Key, h, j.lease, failed) }()
+	defer func() {
+		j.reply = e.settle(ctx, event.Key, h, j.lease, failed)
+		if j.reply.status == http.StatusOK {
+			e.committed(ctx, event)
+		}
+	}()
 	bounded, cancel := context.WithTimeout(j.lease.ctx, e.WorkTimeout)
 	defer cancel()
-	failed = e.guarded(func() error { return e.Call(bounded, event.Value, h) })
+	failed = e.guarded(func() error {
+		if err := e.claimed(bounded, event); err != nil {
+			return Later(err)
+		}
+		return e.Call(bounded, event.Value, h)
+	})
+}
+
+// claimed calls the hook for deliveries that are ours or done.
+func (e *Engine[T]) claimed(ctx context.Context, event Event[T]) error {
+	if e.Claimed == nil {
+		return nil
+	}
+	return e.Claimed(ctx, event.Value)
+}
+
+// committed calls the hook for work that is done.
+func (e *Engine[T]) committed(ctx context.Context, event Event[T]) {
+	if e.Committed == nil {
+		return
+	}
+	if f := e.guarded(func() error { e.Committed(ctx, event.Value); return nil }); f != nil {
+		e.log(ctx, slog.LevelError, "the hook for deliveries that are done failed", event.Key, f)
+	}
+}
+
+// repeated answers a delivery whose work was done before. The process that did it may
+// have ended before it called the hooks.
+func (e *Engine[T]) repeated(ctx context.Context, event Event[T], done reply) reply {
+	bounded, cancel := context.WithTimeout(ctx, e.AckTimeout)
+	defer cancel()
+	if f := e.guarded(func() error { return e.claimed(bounded, event) }); f != nil {
+		e.log(ctx, slog.LevelWarn, "delivery put off", event.Key, f)
+		return busy
+	}
+	e.committed(bounded, event)
+	return done
 }
 
 // errLateClaim is the error of a claim whose lease may have ended before it was known.
