@@ -2,9 +2,9 @@ package kopokopo_test
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -223,16 +223,21 @@ func TestCallbackURLFillsAnEmptyLink(t *testing.T) {
 }
 
 func TestTimeoutBoundsAnAttempt(t *testing.T) {
-	t.Parallel()
-	release := make(chan struct{})
-	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
-	t.Cleanup(srv.Close)
-	t.Cleanup(func() { close(release) })
-	sdk := kopokopo.NewSDK(kopokopo.Config{BaseURL: srv.URL, Credentials: testkit.Credentials(), Timeout: 50 * time.Millisecond, MaxRetries: -1})
-	_, err := sdk.CreatePayment(testkit.Token, testkit.ValidPayment())
-	require.ErrorContains(t, err, "deadline exceeded")
-	assert.Equal(t, []error{kopokopo.ErrOutcomeUnknown}, testkit.Outcomes(err))
-	_, err = sdk.QueryIncommingMpesaPayment(testkit.Token, testkit.ID)
-	require.ErrorContains(t, err, "deadline exceeded")
-	assert.Empty(t, testkit.Outcomes(err))
+	synctest.Test(t, func(t *testing.T) {
+		silent := &testkit.RawServer{Script: testkit.Always(testkit.ReadWhole, testkit.Hang)}
+		defer silent.Close()
+		client, err := kopokopo.New(kopokopo.Config{BaseURL: "http://127.0.0.1:1", Credentials: testkit.Credentials(), Timeout: 50 * time.Millisecond, MaxRetries: -1,
+			HTTPClient: &http.Client{Transport: &http.Transport{DialContext: silent.Dial}}})
+		require.NoError(t, err)
+		defer client.Close()
+		began := time.Now()
+		_, err = client.SDK().CreatePayment(testkit.Token, testkit.ValidPayment())
+		require.ErrorContains(t, err, "deadline exceeded")
+		assert.Equal(t, []error{kopokopo.ErrOutcomeUnknown}, testkit.Outcomes(err))
+		_, err = client.SDK().QueryIncommingMpesaPayment(testkit.Token, testkit.ID)
+		require.ErrorContains(t, err, "deadline exceeded")
+		assert.Empty(t, testkit.Outcomes(err))
+		assert.Equal(t, 100*time.Millisecond, time.Since(began))
+		assert.Len(t, silent.Seen(), 2)
+	})
 }

@@ -2,9 +2,6 @@ package kopokopotest_test
 
 import (
 	"bytes"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -169,13 +166,6 @@ func (r reply) json(t *testing.T) map[string]any {
 
 // id is the last segment of a resource's path.
 func id(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
-
-// mac computes a signature without the package's help.
-func mac(body []byte, key string) string {
-	h := hmac.New(sha256.New, []byte(key))
-	h.Write(body)
-	return hex.EncodeToString(h.Sum(nil))
-}
 
 // sample reads a recorded payload, compact.
 func sample(t *testing.T, name string) string {

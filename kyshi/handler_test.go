@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
-	"encoding/hex"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -34,41 +32,11 @@ func TestFault_Kyshi_W01_Valid(t *testing.T) {
 	}
 }
 
-// refused delivers an event with the given signature headers.
-func refused(t *testing.T, sigs ...string) {
-	t.Helper()
-	h := newHook(t, nil)
-	r := signed(anEvent)
-	r.Header.Del(kyshi.SignatureHeader)
-	for _, sig := range sigs {
-		r.Header.Add(kyshi.SignatureHeader, sig)
-	}
-	require.Equal(t, 400, h.Serve(r).StatusCode, "signatures %q", sigs)
-	h.Idle(0)
-	total, _ := h.Store.Len()
-	require.Zero(t, total)
-	require.EqualValues(t, 1, h.BadSignatures())
-}
+func TestFault_Kyshi_W02_NoSignature(t *testing.T) { receiver.NoSignature(t) }
 
-func TestFault_Kyshi_W02_NoSignature(t *testing.T) {
-	refused(t)
-	refused(t, "")
-	refused(t, " ")
-}
+func TestFault_Kyshi_W03_TwoSignatures(t *testing.T) { receiver.TwoSignatures(t) }
 
-func TestFault_Kyshi_W03_TwoSignatures(t *testing.T) {
-	good, bad := sign(anEvent), signWith("whsec_other", anEvent)
-	for _, pair := range [][]string{{good, good}, {good, bad}, {bad, good}, {good, ""}, {"", good}} {
-		refused(t, pair...)
-	}
-}
-
-func TestFault_Kyshi_W04_SignatureList(t *testing.T) {
-	good := sign(anEvent)
-	for _, list := range []string{good + "," + good, good + ", " + good, good + ",", "," + good} {
-		refused(t, list)
-	}
-}
+func TestFault_Kyshi_W04_SignatureList(t *testing.T) { receiver.SignatureList(t) }
 
 func TestFault_Kyshi_W05_TextForms(t *testing.T) {
 	for name, text := range forms(unhex(t, sign(anEvent)), "sha256=") {
@@ -82,158 +50,40 @@ func TestFault_Kyshi_W05_TextForms(t *testing.T) {
 
 func TestFault_Kyshi_W07_OtherForms(t *testing.T) {
 	good := sign(anEvent)
-	wide := strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
-			return r + 0xfee0 // full-width digits
-		}
-		return r
-	}, good)
-	for _, sig := range []string{good[:32] + " " + good[32:], good[:31] + " " + good[32:], "0x" + good, "0x" + good[2:], "sha512=" + good, "sha1=" + good,
-		"v1," + good, wide, good[:63] + "g", good[:63] + "\x00", secret} {
-		refused(t, sig)
-	}
+	receiver.OtherForms(t, "sha512="+good, "sha1="+good, "v1,"+good, secret)
 }
 
 func TestFault_Kyshi_W08_Lengths(t *testing.T) {
+	receiver.Lengths(t)
 	good := sign(anEvent)
 	encoded := base64.StdEncoding.EncodeToString(unhex(t, good))
 	for n := range len(good) {
-		refused(t, good[:n])
-		refused(t, "sha256="+good[:n])
+		receiver.Refused(t, "sha256="+good[:n])
 	}
 	for n := range len(encoded) - 1 { // without its last character it is unpadded
-		refused(t, encoded[:n])
-	}
-	for _, extra := range []string{"0", "00", good, strings.Repeat("0", 64<<10)} {
-		refused(t, good+extra)
+		receiver.Refused(t, encoded[:n])
 	}
 }
 
-func TestFault_Kyshi_W09_OneBit(t *testing.T) {
-	good := sign(anEvent)
-	for bit := range 8 * 32 {
-		mac := unhex(t, good)
-		mac[bit/8] ^= 1 << (bit % 8)
-		refused(t, hex.EncodeToString(mac))
-	}
-	h := newHook(t, nil)
-	for i := range []byte(anEvent) {
-		body := []byte(anEvent)
-		body[i] ^= 1
-		r := signed(string(body))
-		r.Header.Set(kyshi.SignatureHeader, good)
-		require.Equal(t, 400, h.Serve(r).StatusCode)
-	}
-	h.Idle(0)
-	for i := range []byte(secret) {
-		other := []byte(secret)
-		other[i] ^= 1
-		refused(t, signWith(string(other), anEvent))
-	}
-}
+func TestFault_Kyshi_W09_OneBit(t *testing.T) { receiver.OneBit(t) }
 
-func TestFault_Kyshi_W10_Rotation(t *testing.T) {
-	index := -1
-	h := newHook(t, func(_ context.Context, e *kyshi.Event) error { index = e.SecretIndex; return nil }, func(c *kyshi.HandlerConfig) {
-		c.Verifier = newVerifier(t, func(c *kyshi.VerifierConfig) { c.Secrets = []string{"the-new-secret", "the-old-secret"} })
-	})
-	for i, row := range []struct {
-		secret        string
-		status, index int
-	}{{"the-new-secret", 200, 0}, {"the-old-secret", 200, 1}, {"the-retired-secret", 400, -1}} {
-		index = -1
-		body := charge("R" + strconv.Itoa(i))
-		r := signed(body)
-		r.Header.Set(kyshi.SignatureHeader, signWith(row.secret, body))
-		require.Equal(t, row.status, h.Serve(r).StatusCode)
-		require.Equal(t, row.index, index)
-	}
-}
+func TestFault_Kyshi_W10_Rotation(t *testing.T) { receiver.Rotation(t) }
 
-func TestFault_Kyshi_W11_WrongSignaturesOfTheRightLength(t *testing.T) {
-	good := sign(anEvent)
-	for _, sig := range []string{strings.Repeat("0", 64), strings.Repeat("f", 64), good[1:] + good[:1], sign(""), signWith("whsec_other", anEvent)} {
-		refused(t, sig)
-	}
-}
+func TestFault_Kyshi_W11_WrongSignaturesOfTheRightLength(t *testing.T) { receiver.WrongSignatures(t) }
 
 func TestFault_Kyshi_W12_FailuresTellNothing(t *testing.T) {
-	h := newHook(t, nil)
-	good := sign(anEvent)
-	var headers []http.Header
-	for _, sig := range []string{"", "x", strings.Repeat("0", 64), good[:63], "sha512=" + good} {
-		r := signed(anEvent)
-		r.Header.Set(kyshi.SignatureHeader, sig)
-		resp := h.Serve(r)
-		require.Equal(t, 400, resp.StatusCode)
-		headers = append(headers, resp.Header)
-		for _, text := range append(secretForms(), good[:16], "ORD-7f3a19c2", "233200000001", "AUTH_x1y2z3") {
-			require.NotContains(t, h.Log.String(), text)
-		}
-	}
-	for _, header := range headers {
-		require.Equal(t, headers[0], header)
-	}
+	receiver.FailuresTellNothing(t, append(secretForms(), "ORD-7f3a19c2", "233200000001", "AUTH_x1y2z3")...)
 }
 
-func TestFault_Kyshi_W13_Sizes(t *testing.T) {
-	const limit = 1 << 10
-	pad := func(n int) string { return anEvent + strings.Repeat(" ", n-len(anEvent)) }
-	h := newHook(t, nil, func(c *kyshi.HandlerConfig) { c.MaxBody = limit })
-	require.Equal(t, 200, h.Post(pad(limit)))
-	require.Equal(t, 413, h.Post(pad(limit+1)))
-	r := signed(pad(limit + 1))
-	r.ContentLength = -1 // chunked
-	require.Equal(t, 413, h.Serve(r).StatusCode)
-	h.Idle(1)
-	h = newHook(t, nil) // the default is 1 MiB
-	require.Equal(t, 200, h.Post(pad(1<<20)))
-	require.Equal(t, 413, h.Post(pad(1<<20+1)))
-	h.Idle(1)
-}
+func TestFault_Kyshi_W13_Sizes(t *testing.T) { receiver.Sizes(t) }
 
-func TestFault_Kyshi_W16_Encoded(t *testing.T) {
-	h := newHook(t, nil)
-	for _, coding := range []string{"gzip", "br", "identity, gzip"} {
-		r := signed(anEvent)
-		r.Header.Set("Content-Encoding", coding)
-		require.Equal(t, 415, h.Serve(r).StatusCode, coding)
-	}
-	h.Idle(0)
-}
+func TestFault_Kyshi_W16_Encoded(t *testing.T) { receiver.Encoded(t) }
 
-func TestFault_Kyshi_W17_Empty(t *testing.T) {
-	h := newHook(t, nil)
-	require.Equal(t, 400, h.Post(""))
-	r := signed("")
-	r.Body = nil
-	require.Equal(t, 400, h.Serve(r).StatusCode)
-	h.Idle(0)
-}
+func TestFault_Kyshi_W17_Empty(t *testing.T) { receiver.Empty(t) }
 
-func TestFault_Kyshi_W18_Methods(t *testing.T) {
-	h := newHook(t, nil)
-	for _, method := range []string{"GET", "HEAD", "PUT", "OPTIONS", "PATCH", "DELETE"} {
-		r := signed(anEvent)
-		r.Method = method
-		resp := h.Serve(r)
-		require.Equal(t, 405, resp.StatusCode, method)
-		require.Equal(t, "POST", resp.Header.Get("Allow"))
-	}
-	h.Idle(0)
-}
+func TestFault_Kyshi_W18_Methods(t *testing.T) { receiver.Methods(t) }
 
-func TestFault_Kyshi_W19_ContentTypes(t *testing.T) {
-	for contentType, want := range map[string]int{
-		"": 200, "application/json": 200, "application/json; charset=utf-8": 200, "text/plain": 200,
-		"application/x-www-form-urlencoded": 415, "multipart/form-data; boundary=x": 415,
-	} {
-		h := newHook(t, nil)
-		r := signed(anEvent)
-		r.Header.Set("Content-Type", contentType)
-		require.Equal(t, want, h.Serve(r).StatusCode, contentType)
-	}
-}
+func TestFault_Kyshi_W19_ContentTypes(t *testing.T) { receiver.ContentTypes(t) }
 
 func TestFault_Kyshi_W20_RawBytes(t *testing.T) {
 	wrap := func(inner string) string { return `{"event":"successful","data":{"reference":"R",` + inner + `}}` }
@@ -286,22 +136,7 @@ func TestFault_Kyshi_W21_UnknownEventAndFields(t *testing.T) {
 
 func TestFault_Kyshi_W22_Unreadable(t *testing.T) {
 	bodies := []string{`{`, `null`, `[]`, `"hello"`, `7`, `{}`, `{"data":null}`, `{"event":""}`, "\xff\xfe", `{"event":"successful","data":{"amount":5}}`}
-	h := newHook(t, nil)
-	for _, body := range bodies {
-		require.Equal(t, 422, h.Post(body), body)
-	}
-	var kept []string
-	var answer error
-	h = newHook(t, nil, func(c *kyshi.HandlerConfig) {
-		c.OnDeadLetter = func(_ context.Context, raw []byte) error { kept = append(kept, string(raw)); return answer }
-	})
-	for _, body := range bodies {
-		require.Equal(t, 200, h.Post(body), body)
-	}
-	require.Equal(t, bodies, kept)
-	answer = errors.New("disk full")
-	require.Equal(t, 422, h.Post(`{`))
-	h.Idle(0)
+	receiver.Unreadable(t, bodies)
 }
 
 func TestFault_Kyshi_W23_AbsurdAmounts(t *testing.T) {

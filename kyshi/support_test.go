@@ -6,10 +6,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kopokopo-go/kopokopo"
 	"github.com/kopokopo-go/kopokopo/internal/testkit"
 	"github.com/kopokopo-go/kopokopo/kyshi"
 )
@@ -65,16 +67,10 @@ func payloads(t testing.TB) map[string][]byte {
 
 type hookFunc = func(context.Context, *kyshi.Event) error
 
-// hook is a handler with everything a test looks at.
-type hook struct {
-	*kyshi.Handler
-	*testkit.Hook
-}
-
 // newHook makes a handler; a nil fn succeeds.
-func newHook(t testing.TB, fn hookFunc, change ...func(*kyshi.HandlerConfig)) *hook {
+func newHook(t testing.TB, fn hookFunc, change ...func(*kyshi.HandlerConfig)) *testkit.Hook {
 	t.Helper()
-	h := &hook{Hook: testkit.NewHook(t, signed)}
+	h := testkit.NewHook(t, signed)
 	cfg := kyshi.HandlerConfig{Verifier: newVerifier(t), Store: h.Store, Logger: h.Logger()}
 	for _, c := range change {
 		c(&cfg)
@@ -88,7 +84,6 @@ func newHook(t testing.TB, fn hookFunc, change ...func(*kyshi.HandlerConfig)) *h
 		return fn(ctx, e)
 	})
 	require.NoError(t, err)
-	h.Hook.Handler = h.Handler
 	return h
 }
 
@@ -104,15 +99,35 @@ func charge(reference string) string {
 
 var anEvent = charge("ORD-7f3a19c2")
 
-// The words of the testkit go by their bare names here.
-var (
-	onWire     = testkit.OnWire
-	exchange   = testkit.Exchange
-	wireStatus = testkit.WireStatus
-	length     = testkit.Length
-)
-
-// head is a signed request's start, ready for further headers and an empty line.
-func head(body string, extra ...string) string {
-	return testkit.Head(kyshi.SignatureHeader, sign(body), extra...)
+// receiver is Kyshi's kind of webhook handler: what it has in common with the others is
+// tested by testkit's cases.
+var receiver = testkit.Receiver{
+	Package: "kyshi",
+	Header:  kyshi.SignatureHeader,
+	Key:     secret,
+	Sign:    func(body, key string) string { return signWith(key, body) },
+	Verify: func(r *http.Request, body []byte) error {
+		v, err := kyshi.NewVerifier(kyshi.VerifierConfig{Secrets: []string{secret}})
+		if err != nil {
+			return err
+		}
+		return v.VerifyRequest(r, body)
+	},
+	Body:   anEvent,
+	Other:  func(n int) string { return charge("R" + strconv.Itoa(n)) },
+	Name:   func(t testing.TB, body string) string { return parse(t, []byte(body)).Key },
+	Status: http.StatusBadRequest,
+	Make: func(t testing.TB, fn testkit.Function, s testkit.Settings) *testkit.Hook {
+		return newHook(t, func(ctx context.Context, e *kyshi.Event) error {
+			return fn(ctx, testkit.Delivery{Raw: e.Raw, Revision: e.Revision, Key: e.SecretIndex})
+		}, func(c *kyshi.HandlerConfig) {
+			c.MaxBody, c.OnDeadLetter = s.MaxBody, s.OnDeadLetter
+			if s.Keys != nil {
+				c.Verifier = newVerifier(t, func(c *kyshi.VerifierConfig) { c.Secrets = s.Keys })
+			}
+			if s.Store != nil {
+				c.Store = s.Store(c.Store.(*kopokopo.MemoryStore))
+			}
+		})
+	},
 }

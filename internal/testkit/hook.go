@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -20,13 +21,20 @@ import (
 // its Handler: the suite of each package sets that, over Store and Logger, with a
 // function that counts its Calls.
 type Hook struct {
-	http.Handler
+	Handler
 	Calls atomic.Int64 // of the merchant's function
 	Store *kopokopo.MemoryStore
 	Log   *LockedBuffer
 
 	t      testing.TB
 	signed func(body string) *http.Request
+}
+
+// Handler is what the webhook handlers of every package are.
+type Handler interface {
+	http.Handler
+	Shutdown(ctx context.Context) error
+	BadSignatures() uint64
 }
 
 // NewHook makes a Hook whose Post delivers what signed makes of a body.

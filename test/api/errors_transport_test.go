@@ -1,15 +1,11 @@
 package api_test
 
 import (
-	"bufio"
 	"context"
-	"io"
-	"net"
 	"net/http"
 	"runtime"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,38 +13,22 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kopokopo-go/kopokopo"
+	"github.com/kopokopo-go/kopokopo/internal/testkit"
 )
 
-// rawServer answers each request on a connection with fixed bytes and hangs up.
-func rawServer(t *testing.T, answer string) (base string, requests *atomic.Int32) {
+// answersOnce is a server that answers one request on each connection with fixed bytes
+// and hangs up.
+func answersOnce(t *testing.T, answer string) (base string, far *testkit.RawServer) {
 	t.Helper()
-	requests = new(atomic.Int32)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				req, err := http.ReadRequest(bufio.NewReader(conn))
-				if err != nil {
-					return
-				}
-				_, _ = io.Copy(io.Discard, req.Body)
-				requests.Add(1)
-				_, _ = io.WriteString(conn, answer)
-			}()
-		}
-	}()
-	return "http://" + listener.Addr().String(), requests
+	far = &testkit.RawServer{Script: testkit.Always(testkit.ReadWhole, testkit.Send(answer))}
+	return far.Listen(t), far
 }
 
 func TestServersThatAnswerNonsense(t *testing.T) {
 	t.Parallel()
+	newSDK := func(base string) kopokopo.SDK {
+		return kopokopo.NewSDK(kopokopo.Config{BaseURL: base, Credentials: testCredentials(), MaxRetries: -1, Timeout: 20 * time.Second})
+	}
 	for name, answer := range map[string]string{
 		"hangs up":         "",
 		"garbage":          "\x00\x01\x02\x03 not HTTP at all\r\n\r\n",
@@ -66,17 +46,20 @@ func TestServersThatAnswerNonsense(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			base, requests := rawServer(t, answer)
-			sdk := kopokopo.NewSDK(kopokopo.Config{BaseURL: base, Credentials: testCredentials(), MaxRetries: -1, Timeout: 20 * time.Second})
+			base, far := answersOnce(t, answer)
 			for i, create := range creates {
-				id, err := create.Call(sdk, testToken)
+				// A client of its own: a create that follows a well-formed answer on the
+				// same connection may meet its end, and is then in doubt without having
+				// arrived. That is right, and not what is counted here.
+				id, err := create.Call(newSDK(base), testToken)
 				assert.Empty(t, id)
 				assert.Equal(t, []error{kopokopo.ErrOutcomeUnknown}, outcomes(err), "%s: %v", create.Name, err)
 				assert.Contains(t, err.Error(), "kopokopo: "+create.Op+": outcome unknown: ")
 				assert.NotContains(t, err.Error(), base, "no URL in errors")
 				assert.Less(t, len(err.Error()), 1<<10)
-				assert.Equal(t, int32(i+1), requests.Load(), "sent once")
+				assert.Len(t, far.Seen(), i+1, "sent once")
 			}
+			sdk := newSDK(base)
 			_, err := sdk.QueryIncommingMpesaPayment(testToken, testID)
 			require.Error(t, err)
 			assert.Empty(t, outcomes(err))
@@ -90,28 +73,26 @@ func TestServersThatAnswerNonsense(t *testing.T) {
 // What K2 has accepted is accepted, whatever becomes of the body behind it.
 func TestAnAcceptedCreateSurvivesABrokenBody(t *testing.T) {
 	t.Parallel()
-	base, requests := rawServer(t, "HTTP/1.1 201 Created\r\nLocation: /"+testID+"\r\nContent-Length: 100\r\n\r\nabc")
+	base, far := answersOnce(t, "HTTP/1.1 201 Created\r\nLocation: /"+testID+"\r\nContent-Length: 100\r\n\r\nabc")
 	sdk := kopokopo.NewSDK(kopokopo.Config{BaseURL: base, Credentials: testCredentials()})
 	for _, create := range creates {
 		id, err := create.Call(sdk, testToken)
 		require.NoError(t, err)
 		assert.Equal(t, testID, id)
 	}
-	assert.Equal(t, int32(4), requests.Load())
+	assert.Len(t, far.Seen(), 4)
 }
 
 func TestAServerThatIsNotThere(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-	sdk := kopokopo.NewSDK(kopokopo.Config{BaseURL: "http://" + listener.Addr().String(), Credentials: testCredentials(), MaxRetries: -1})
+	// Port 1 and not one that was free a moment ago: another test's server may have it by now.
+	sdk := kopokopo.NewSDK(kopokopo.Config{BaseURL: "http://127.0.0.1:1", Credentials: testCredentials(), MaxRetries: -1})
 	for _, create := range creates {
 		_, err := create.Call(sdk, testToken)
 		assert.Equal(t, []error{kopokopo.ErrNotSent}, outcomes(err), "%v", err)
 		assert.ErrorContains(t, err, "kopokopo: "+create.Op+": not sent: ")
 	}
-	_, err = sdk.GetToken()
+	_, err := sdk.GetToken()
 	require.ErrorContains(t, err, "refused")
 	assert.Empty(t, outcomes(err), "a TCP refusal is not K2's refusal")
 }

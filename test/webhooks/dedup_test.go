@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http/httptest"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -15,144 +14,20 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kopokopo-go/kopokopo"
+	"github.com/kopokopo-go/kopokopo/internal/testkit"
 )
 
 // The D series: deliveries that repeat, race, change and come in any order.
 
-func TestFault_D01_Twice(t *testing.T) {
-	h := newHook(t, nil)
-	for range 5 {
-		require.Equal(t, 200, h.Post(anEvent))
-	}
-	h.Idle(1)
-}
+func TestFault_D01_Twice(t *testing.T) { receiver.Twice(t) }
 
-func TestFault_D02_HundredAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := newHook(t, func(context.Context, *kopokopo.Notification) error { time.Sleep(time.Second); return nil })
-		var accepted, busy atomic.Int64
-		var all sync.WaitGroup
-		start := time.Now()
-		for range 100 {
-			all.Go(func() {
-				resp := h.Serve(signed(anEvent))
-				switch resp.StatusCode {
-				case 200:
-					require.Equal(t, time.Second, time.Since(start), "200 before the commit")
-					accepted.Add(1)
-				case 503:
-					require.Equal(t, "1", resp.Header.Get("Retry-After"))
-					busy.Add(1)
-				}
-			})
-		}
-		all.Wait()
-		require.EqualValues(t, 1, accepted.Load())
-		require.EqualValues(t, 99, busy.Load())
-		require.Equal(t, 200, h.Post(anEvent))
-		h.Idle(1)
-	})
-}
+func TestFault_D02_HundredAtOnce(t *testing.T) { receiver.HundredAtOnce(t) }
 
-func TestFault_D03_FailedThenRedelivered(t *testing.T) {
-	fail := true
-	h := newHook(t, func(context.Context, *kopokopo.Notification) error {
-		if fail {
-			return errors.New("failed")
-		}
-		return nil
-	})
-	require.Equal(t, 500, h.Post(anEvent))
-	fail = false
-	require.Equal(t, 200, h.Post(anEvent))
-	require.Equal(t, 200, h.Post(anEvent))
-	h.Idle(2)
-}
+func TestFault_D03_FailedThenRedelivered(t *testing.T) { receiver.FailedThenRedelivered(t) }
 
-func TestFault_D04_CrashAfterClaim(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := newHook(t, nil)
-		n, err := kopokopo.ParseEvent([]byte(anEvent))
-		require.NoError(t, err)
-		// A process that took the claim and died.
-		claim, err := h.Store.Claim(t.Context(), n.Key, sha256.Sum256([]byte(anEvent)), time.Minute)
-		require.NoError(t, err)
-		require.Equal(t, kopokopo.ClaimFresh, claim.State)
-		require.Equal(t, 503, h.Post(anEvent))
-		time.Sleep(time.Minute)
-		require.Equal(t, 200, h.Post(anEvent), "the lease has ended")
-		h.Idle(1)
-	})
-}
+func TestFault_D04_CrashAfterClaim(t *testing.T) { receiver.CrashAfterClaim(t) }
 
-// failingStore fails where a test wants it to.
-type failingStore struct {
-	kopokopo.DeliveryStore
-	claim, commit, release error
-	panics                 bool
-}
-
-func (s *failingStore) Claim(ctx context.Context, key string, digest [sha256.Size]byte, lease time.Duration) (kopokopo.Claim, error) {
-	if s.claim != nil {
-		return kopokopo.Claim{}, s.claim
-	}
-	return s.DeliveryStore.Claim(ctx, key, digest, lease)
-}
-
-func (s *failingStore) Commit(ctx context.Context, c kopokopo.Claim) error {
-	if s.panics {
-		panic("the store broke")
-	}
-	if s.commit != nil {
-		return s.commit
-	}
-	return s.DeliveryStore.Commit(ctx, c)
-}
-
-func (s *failingStore) Release(ctx context.Context, c kopokopo.Claim) error {
-	if s.release != nil {
-		return s.release
-	}
-	return s.DeliveryStore.Release(ctx, c)
-}
-
-// failing makes a hook whose store fails.
-func failing(t *testing.T, s *failingStore, fn hookFunc) *hook {
-	var memory *kopokopo.MemoryStore
-	h := newHook(t, fn, func(c *kopokopo.HandlerConfig) {
-		memory = c.Store.(*kopokopo.MemoryStore)
-		s.DeliveryStore, c.Store = memory, s
-	})
-	return h
-}
-
-func TestFault_D05_CrashBetweenEffectAndCommit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		// Two stores: the effect is done, the commit is lost, the effect is repeated.
-		s := &failingStore{commit: errors.New("killed")}
-		h := failing(t, s, nil)
-		require.Equal(t, 503, h.Post(anEvent))
-		s.commit = nil
-		time.Sleep(2 * time.Minute)
-		require.Equal(t, 200, h.Post(anEvent))
-		h.Idle(2)
-
-		// One transaction: the function commits the claim with its own work.
-		s = &failingStore{}
-		h = failing(t, s, func(ctx context.Context, _ *kopokopo.Notification) error {
-			claim, ok := kopokopo.ClaimFrom(ctx)
-			require.True(t, ok)
-			require.Equal(t, kopokopo.ClaimFresh, claim.State)
-			require.NoError(t, s.DeliveryStore.Commit(ctx, claim))
-			s.commit = errors.New("killed") // before the handler's own commit
-			return nil
-		})
-		require.Equal(t, 503, h.Post(anEvent))
-		s.commit = nil
-		require.Equal(t, 200, h.Post(anEvent))
-		h.Idle(1)
-	})
-}
+func TestFault_D05_CrashBetweenEffectAndCommit(t *testing.T) { receiver.CrashBetweenEffectAndCommit(t) }
 
 func TestFault_D06_CrashBeforeTheReply(t *testing.T) {
 	h := newHook(t, nil)
@@ -170,8 +45,8 @@ func (deadWriter) WriteHeader(int)           {}
 func TestFault_D07_MarkingBeforeTheEffectLoses(t *testing.T) {
 	// The wrong order, kept to show what the right one is for: the mark is made, the
 	// effect fails, and the delivery that would repair it is taken for a duplicate.
-	s := &failingStore{}
-	h := failing(t, s, func(ctx context.Context, _ *kopokopo.Notification) error {
+	s := &testkit.FailingStore{}
+	h := receiver.Failing(t, s, func(ctx context.Context, _ testkit.Delivery) error {
 		claim, _ := kopokopo.ClaimFrom(ctx)
 		require.NoError(t, s.DeliveryStore.Commit(ctx, claim))
 		return errors.New("the effect failed")
@@ -181,20 +56,13 @@ func TestFault_D07_MarkingBeforeTheEffectLoses(t *testing.T) {
 	h.Idle(1)
 }
 
-// stuckLeases is a store that cannot extend a lease.
-type stuckLeases struct{ kopokopo.DeliveryStore }
-
-func (stuckLeases) Extend(context.Context, kopokopo.Claim, time.Duration) error {
-	return errors.New("not now")
-}
-
 func TestFault_D08_LeaseShorterThanTheWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		h := newHook(t, func(context.Context, *kopokopo.Notification) error {
 			<-release // pays no attention to its context
 			return nil
-		}, func(c *kopokopo.HandlerConfig) { c.Store = stuckLeases{c.Store} })
+		}, func(c *kopokopo.HandlerConfig) { c.Store = testkit.StuckLeases{DeliveryStore: c.Store} })
 		require.Equal(t, 503, h.Post(anEvent))
 		time.Sleep(2 * time.Minute) // longer than the lease
 		require.Equal(t, 503, h.Post(anEvent))
@@ -219,31 +87,7 @@ func TestFault_D08_LateButNotTakenOver(t *testing.T) {
 	})
 }
 
-func TestFault_D09_StoreDown(t *testing.T) {
-	down := errors.New("store down")
-	for name, row := range map[string]struct {
-		store  failingStore
-		fail   error
-		status int
-		calls  int
-	}{
-		"claim":        {store: failingStore{claim: down}, status: 503},
-		"commit":       {store: failingStore{commit: down}, status: 503, calls: 1},
-		"commit panic": {store: failingStore{panics: true}, status: 503, calls: 1},
-		"release":      {store: failingStore{release: down}, fail: errors.New("failed"), status: 500, calls: 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			h := failing(t, &row.store, func(context.Context, *kopokopo.Notification) error { return row.fail })
-			resp := h.Serve(signed(anEvent))
-			require.Equal(t, row.status, resp.StatusCode)
-			if row.status == 503 {
-				require.Equal(t, "1", resp.Header.Get("Retry-After"))
-			}
-			require.EqualValues(t, row.calls, h.Calls.Load())
-			require.Contains(t, h.Log.String(), "delivery store failed")
-		})
-	}
-}
+func TestFault_D09_StoreDown(t *testing.T) { receiver.StoreDown(t) }
 
 func TestFault_D09_StoreHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -263,29 +107,7 @@ func (hangingStore) Claim(ctx context.Context, _ string, _ [sha256.Size]byte, _ 
 	return kopokopo.Claim{}, ctx.Err()
 }
 
-func TestFault_D10_AnotherBody(t *testing.T) {
-	var revisions []int
-	fail := false
-	h := newHook(t, func(_ context.Context, n *kopokopo.Notification) error {
-		revisions = append(revisions, n.Revision)
-		if fail {
-			return errors.New("failed")
-		}
-		return nil
-	})
-	first, second, third := anEvent, anEvent+" ", anEvent+"\n"
-	require.Equal(t, 200, h.Post(first))
-	require.Equal(t, 200, h.Post(second), "not swallowed")
-	fail = true
-	require.Equal(t, 500, h.Post(third))
-	fail = false
-	require.Equal(t, 200, h.Post(third))
-	for _, body := range []string{first, second, third, first} {
-		require.Equal(t, 200, h.Post(body))
-	}
-	require.Equal(t, []int{1, 2, 3, 3}, revisions)
-	h.Idle(4)
-}
+func TestFault_D10_AnotherBody(t *testing.T) { receiver.AnotherBody(t) }
 
 func TestFault_D10_AnotherBodyWhileTheFirstIsInWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
