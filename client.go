@@ -95,7 +95,7 @@ func New(cfg Config) (*Client, error) {
 		SendMoney:            &SendMoneyEndpoint{v2("send money", "send_money", classPayOut, payOutPace)},
 		MerchantBankAccounts: newEndpoint[MerchantBankAccountReq, MerchantBankAccount](v2("merchant bank account", "merchant_bank_accounts", classSetup, nil)),
 		MerchantWallets:      newEndpoint[MerchantWalletReq, MerchantWallet](v2("merchant wallet", "merchant_wallets", classSetup, nil)),
-		Polling:              newAsyncEndpoint[PollingReq, Polling](v2("polling", "polling", classSetup, reportPace).large()),
+		Polling:              newAsyncEndpoint[PollingReq, Polling](v2("polling", "polling", classRead, reportPace).large()),
 		PaymentLinks:         &PaymentLinkEndpoint{v2("payment link", "payment_links", classSetup, reportPace)},
 		Reversals:            newAsyncEndpoint[ReversalReq, Reversal](v2("reversal", "reversals", classPayOut, payOutPace)),
 		V1: V1{
@@ -107,7 +107,7 @@ func New(cfg Config) (*Client, error) {
 			SMSNotifications:     newAsyncEndpoint[SMSNotificationReq, SMSNotification](v1("SMS notification", "transaction_sms_notifications", classSetup, reportPace)),
 			MerchantBankAccounts: newEndpoint[MerchantBankAccountReq, MerchantBankAccount](v1("merchant bank account", "merchant_bank_accounts", classSetup, nil)),
 			MerchantWallets:      newEndpoint[MerchantWalletReq, MerchantWallet](v1("merchant wallet", "merchant_wallets", classSetup, nil)),
-			Polling:              newAsyncEndpoint[PollingReq, Polling](v1("polling", "polling", classSetup, reportPace).large()),
+			Polling:              newAsyncEndpoint[PollingReq, Polling](v1("polling", "polling", classRead, reportPace).large()),
 		},
 	}, nil
 }

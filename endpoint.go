@@ -170,7 +170,7 @@ func getDocument[A any](ctx context.Context, r route, id string, opts []CallOpti
 
 // create is Create without the types.
 func (r route) create(ctx context.Context, req Request, opts []CallOption) (Ref, error) {
-	call := &request{op: "create " + r.name, class: r.class, write: true, method: http.MethodPost,
+	call := &request{op: "create " + r.name, class: r.class, write: r.class != classRead, method: http.MethodPost,
 		template: r.path, contentType: ContentTypeJSON, limit: maxResponse}
 	if err := r.prepare(call, "", opts); err != nil {
 		return Ref{}, call.fail(notSent, 0, err)
