@@ -98,7 +98,7 @@ func New(cfg Config) (*Client, error) {
 		SendMoney:            &SendMoneyEndpoint{v2("send money", "send_money", outbound.PayOut, payOutPace).withKeys()},
 		MerchantBankAccounts: newEndpoint[MerchantBankAccountReq, MerchantBankAccount](v2("merchant bank account", "merchant_bank_accounts", outbound.Setup, nil)),
 		MerchantWallets:      newEndpoint[MerchantWalletReq, MerchantWallet](v2("merchant wallet", "merchant_wallets", outbound.Setup, nil)),
-		Polling:              newAsyncEndpoint[PollingReq, Polling](v2("polling", "polling", outbound.Setup, reportPace).large()),
+		Polling:              newAsyncEndpoint[PollingReq, Polling](v2("polling", "polling", outbound.Read, reportPace).large()),
 		PaymentLinks:         &PaymentLinkEndpoint{v2("payment link", "payment_links", outbound.Setup, reportPace).withKeys()},
 		Reversals:            newAsyncEndpoint[ReversalReq, Reversal](v2("reversal", "reversals", outbound.PayOut, payOutPace).withKeys()),
 		V1: V1{
@@ -110,7 +110,7 @@ func New(cfg Config) (*Client, error) {
 			SMSNotifications:     newAsyncEndpoint[SMSNotificationReq, SMSNotification](v1("SMS notification", "transaction_sms_notifications", outbound.Setup, reportPace)),
 			MerchantBankAccounts: newEndpoint[MerchantBankAccountReq, MerchantBankAccount](v1("merchant bank account", "merchant_bank_accounts", outbound.Setup, nil)),
 			MerchantWallets:      newEndpoint[MerchantWalletReq, MerchantWallet](v1("merchant wallet", "merchant_wallets", outbound.Setup, nil)),
-			Polling:              newAsyncEndpoint[PollingReq, Polling](v1("polling", "polling", outbound.Setup, reportPace).large()),
+			Polling:              newAsyncEndpoint[PollingReq, Polling](v1("polling", "polling", outbound.Read, reportPace).large()),
 		},
 	}, nil
 }

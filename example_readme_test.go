@@ -66,14 +66,16 @@ func payOut(ctx context.Context, client *kopokopo.Client) error {
 }
 
 // reconcile is the README's section on reconciliation.
-func reconcile(ctx context.Context, client *kopokopo.Client, day time.Time) error {
-	for payment, err := range client.Transactions(ctx, kopokopo.TransactionsQuery{From: day, To: day.AddDate(0, 0, 1)}) {
-		if err != nil {
-			return err // what came before is complete
+func reconcile(ctx context.Context, client *kopokopo.Client, from time.Time) (next time.Time, err error) {
+	day := kopokopo.TransactionsQuery{From: from, To: from.AddDate(0, 0, 1)}
+	for payment, err := range client.Transactions(ctx, day) {
+		var stopped *kopokopo.TransactionsError // which every error is
+		if errors.As(err, &stopped) {
+			return stopped.From, err // what came before is complete: go on from here
 		}
 		fmt.Println(payment.Reference, payment.Amount)
 	}
-	return nil
+	return day.To, nil // where the next day begins
 }
 
 // The README from end to end: the shop's handler, a payment, a payout.
@@ -107,7 +109,9 @@ func Example() {
 		fmt.Println(waitForPayment(ctx, client, ref))
 	}
 	fmt.Println(payOut(ctx, client))
-	fmt.Println(reconcile(ctx, client, time.Now().AddDate(0, 0, -2)))
+	from := time.Now().AddDate(0, 0, -2)
+	next, err := reconcile(ctx, client, from)
+	fmt.Println(next.Sub(from).Round(time.Minute), err)
 	// Output:
 	// <nil>
 	// paid 1500.0 at till 1234567
@@ -116,5 +120,5 @@ func Example() {
 	// <nil>
 	// all of it arrived
 	// <nil>
-	// <nil>
+	// 24h0m0s <nil>
 }

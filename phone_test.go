@@ -37,15 +37,18 @@ func TestTextsThatAreNoPhone(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", " ", "+", "-", "07123456789", "071234567", "+0712345678", "+712345678", "+255712345678", "255712345678", "+1 212 555 0100",
 		"00254712345678", "2547123456789", "25471234567", "254", "12345678", "512345678", "0712345678a", "my number", "०७१२३४५६७८", "０７１２３４５６７８", "+254(0)712345678",
-		"0712.345.678", "0712/345678", "254071234567", "0012345678", "0712345678\x00", "++254712345678", "254+712345678", "712345678,712345679"} {
+		"0712.345.678", "0712/345678", "254071234567", "0012345678", "0712345678\x00", "++254712345678", "254+712345678", "712345678,712345679",
+		"0712.34567", "07123456a8", "712a45678", "254712a45678", "1712345678", "7712345678"} {
 		phone, err := kopokopo.ParsePhone(text)
 		assert.Error(t, err, "%q", text)
 		assert.Equal(t, kopokopo.Phone{}, phone)
 		if len(text) > 4 && err != nil {
 			assert.NotContains(t, err.Error(), text)
 		}
-		_, err = kopokopo.HashPhone(text)
+		hash, err := kopokopo.HashPhone(text)
 		assert.Error(t, err, "%q", text)
+		assert.Empty(t, hash, "%q", text)
+		assert.False(t, kopokopo.MatchesHash(text, ""), "%q", text)
 		assert.False(t, kopokopo.MatchesHash(text, "d30d07eef610b83d1f65f3a15280499552e5f0fcb86c3890d7375291c6ba4e70"))
 	}
 }

@@ -1,13 +1,10 @@
 package kopokopo
 
 import (
-	"context"
-	"crypto/sha256"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
-	"slices"
 	"strings"
 	"time"
 )
@@ -16,8 +13,15 @@ import (
 // transactions of its period.
 const maxPollingResponse = 32 << 20
 
+// maxListed bounds how many transactions are read from one answer, however short each
+// is. Real ones take 350 bytes, so that the bytes end first.
+const maxListed = 1 << 18
+
 // PollingReq asks for the transactions of a period (POST /api/v2/polling). The
 // result lists them. [Client.Transactions] is the easy way to it.
+//
+// To ask twice does no harm, so creating a polling is repeated like a read where it
+// fails on the way, and its errors carry no outcome.
 type PollingReq struct {
 	Scope          string    `json:"scope,omitempty"`           // ScopeCompany or ScopeTill.
 	ScopeReference string    `json:"scope_reference,omitempty"` // The till's number, if the scope is one.
@@ -58,7 +62,7 @@ func (r PollingReq) Validate() error {
 	v.scope(r.Scope, r.ScopeReference)
 	v.check(!r.From.IsZero(), "from_time", "is required")
 	v.check(!r.To.IsZero(), "to_time", "is required")
-	v.check(r.From.IsZero() || r.To.IsZero() || !r.To.Before(r.From), "to_time", "must not be before from_time")
+	v.check(r.To.IsZero() || !r.To.Before(r.From), "to_time", "must not be before from_time")
 	v.callback("_links.callback_url", r.Links.Callback)
 	return v.err()
 }
@@ -86,204 +90,114 @@ func (r PollingReq) wire() any {
 	}{strings.ToLower(strings.TrimSpace(r.Scope)), r.ScopeReference, r.From.In(eastAfrica).Format(k2Time), r.To.In(eastAfrica).Format(k2Time), r.Links.wire()}
 }
 
-// The windows that [Client.Transactions] divides a period into.
-const (
-	defaultWindow = 24 * time.Hour
-	leastWindow   = time.Minute
-	// windowOverlap widens what K2 is asked for at both ends, because it does not
-	// document whether it includes them.
-	windowOverlap = time.Second
-)
-
-// TransactionsQuery is a period of transactions, see [Client.Transactions].
-type TransactionsQuery struct {
-	From           time.Time     // The first instant of the period. Required; a fraction of a second is cut off.
-	To             time.Time     // The first instant after the period. Required; a fraction of a second is cut off.
-	Scope          string        // ScopeCompany or ScopeTill. Default ScopeCompany.
-	ScopeReference string        // The till's number, if the scope is one.
-	Callback       string        // Where K2 posts the results, which it insists on. Default Config.CallbackURL.
-	Window         time.Duration // How much one request asks for: at least a minute. Default 24 h.
+// listing is a Polling as [Client.Transactions] reads it. Such leniency as is right
+// for a name would be a gap in the books here.
+type listing struct {
+	Status       string     `json:"status"`
+	Errors       StringList `json:"errors"`
+	Transactions listed     `json:"transactions"`
 }
 
-// Validate returns a [*ValidationError] that lists every faulty field, or nil.
-func (q TransactionsQuery) Validate() error {
-	v := validation{what: "transactions"}
-	q = q.complete()
-	v.check(!q.From.IsZero(), "From", "is required")
-	v.check(!q.To.IsZero(), "To", "is required")
-	v.check(q.From.IsZero() || q.To.IsZero() || q.From.Before(q.To), "To", "must be after From")
-	v.check(q.Window >= leastWindow, "Window", "must be at least a minute")
-	v.scope(q.Scope, q.ScopeReference)
-	if q.Callback != "" {
-		v.callback("Callback", q.Callback)
-	}
-	return v.err()
+// Outcome implements [Outcomer].
+func (l listing) Outcome() Outcome { return reported(l.Status, l.Errors) }
+
+// Reasons implements [Outcomer].
+func (l listing) Reasons() []string { return l.Errors }
+
+// listed is a list of transactions, or the fault for which it is none. The fault is
+// kept and not returned from UnmarshalJSON, because Wait would take it for a look
+// that failed, and look again.
+type listed struct {
+	all   []Transaction
+	fault error
 }
 
-// complete fills in the defaults.
-func (q TransactionsQuery) complete() TransactionsQuery {
-	q.From, q.To = q.From.Truncate(time.Second), q.To.Truncate(time.Second)
-	q.Scope = orDefault(q.Scope, ScopeCompany)
-	q.Window = orDefault(q.Window, defaultWindow)
-	return q
-}
-
-// Transactions returns the payments that were received in a period, each once, in
-// the order of their times: From is the first instant of the period, To the first
-// after it. They are money in; K2 reports no metadata with them. Nothing is asked
-// before the sequence is read, and breaking out of it stops it.
-//
-// A long period takes several polling requests, one after the other, each for one
-// Window; where an answer is larger than 32 MiB, the window is halved, down to a
-// minute. The first window that fails ends the sequence with its error: what came
-// before is complete, and nothing is left out in between. A process can go on from
-// the time of the last transaction that it has seen, itself included.
-//
-// A period that is not over yet holds what K2 knows by now. Options are those of
-// Create and Wait; WithWaitLimit bounds each window.
-func (c *Client) Transactions(ctx context.Context, q TransactionsQuery, opts ...CallOption) iter.Seq2[Transaction, error] {
-	return func(yield func(Transaction, error) bool) {
-		err := q.Validate()
-		if c == nil || c.core == nil {
-			err = errNotMade
-		}
-		if err != nil {
-			yield(Transaction{}, &CallError{Op: "read transactions", Err: err})
-			return
-		}
-		r := reader{client: c, query: q.complete(), opts: opts, seen: map[fingerprint]bool{}}
-		r.readAll(ctx, yield)
-	}
-}
-
-// reader reads the windows of a period.
-type reader struct {
-	client *Client
-	query  TransactionsQuery
-	opts   []CallOption
-	seen   map[fingerprint]bool // all transactions so far: K2 does not document by which of its clocks it filters
-	held   []Transaction        // those of them that belong behind the window read last
-}
-
-// fingerprint is an identity in 16 bytes, since a period can have a great many.
-type fingerprint [16]byte
-
-// readAll reads window after window.
-func (r *reader) readAll(ctx context.Context, yield func(Transaction, error) bool) {
-	step := r.query.Window
-	for from := r.query.From; from.Before(r.query.To); {
-		to := from.Add(step)
-		if to.After(r.query.To) {
-			to = r.query.To
-		}
-		found, err := r.window(ctx, from, to)
-		if errors.Is(err, ErrResponseTooLarge) && to.Sub(from) > leastWindow {
-			step = max(to.Sub(from)/2, leastWindow).Truncate(time.Second)
-			continue
-		}
-		if err != nil {
-			op := fmt.Sprintf("read transactions of %s to %s", from.Format(time.RFC3339), to.Format(time.RFC3339))
-			yield(Transaction{}, &CallError{Op: op, Err: err})
-			return
-		}
-		for _, t := range found {
-			if !yield(t, nil) {
-				return
-			}
-		}
-		from = to
-	}
-}
-
-// window asks K2 for one window and returns what is new in it, in order.
-func (r *reader) window(ctx context.Context, from, to time.Time) ([]Transaction, error) {
-	doc, err := r.client.Polling.CreateAndWait(ctx, PollingReq{
-		Scope:          r.query.Scope,
-		ScopeReference: r.query.ScopeReference,
-		From:           from.Add(-windowOverlap),
-		To:             to.Add(windowOverlap),
-		Links:          Links{Callback: r.query.Callback},
-	}, r.opts...)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkListed(doc.Raw); err != nil {
-		return nil, err
-	}
-	found := r.held
-	for _, polled := range doc.Attributes.Transactions {
-		t := polled.Resource
-		t.Type = polled.Type
-		key := t.identity()
-		if r.seen[key] || !r.contains(t) {
-			continue
-		}
-		r.seen[key] = true
-		found = append(found, t)
-	}
-	slices.SortStableFunc(found, func(a, b Transaction) int { return a.OriginationTime.Compare(b.OriginationTime.Time) })
-	end := len(found)
-	if to.Before(r.query.To) {
-		end, _ = slices.BinarySearchFunc(found, to, func(t Transaction, to time.Time) int { return t.OriginationTime.Compare(to) })
-	}
-	r.held = slices.Clone(found[end:])
-	return found[:end], nil
-}
-
-// identity is what tells a transaction from others. A payment and its reversal share
-// a reference.
-func (t Transaction) identity() fingerprint {
-	sum := sha256.Sum256([]byte(t.ID + "\x00" + t.Reference))
-	return fingerprint(sum[:16])
-}
-
-// checkListed refuses an answer that lists something else than transactions. Such
-// leniency as is right for a name would be a gap in the books here.
-func checkListed(raw json.RawMessage) error {
-	var listed struct {
-		Attributes struct {
-			Transactions json.RawMessage `json:"transactions"`
-		} `json:"attributes"`
-	}
-	if err := json.Unmarshal(raw, &listed); err != nil {
-		return responseError("the polling's document: %w", err)
-	}
-	list := listed.Attributes.Transactions
-	if len(list) == 0 || string(list) == "null" {
+// UnmarshalJSON takes null, and a list whose every element is a transaction. It reads
+// element by element and stops at the first that is none, or too many: what a list
+// costs in memory is its own length and 300 bytes for each of maxListed elements.
+func (l *listed) UnmarshalJSON(data []byte) error {
+	*l = listed{}
+	if string(data) == "null" {
 		return nil
 	}
-	var elements []struct {
-		Resource *struct {
-			ID        any `json:"id"`
-			Reference any `json:"reference"`
-			Time      any `json:"origination_time"`
-		} `json:"resource"`
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if opening, err := dec.Token(); err != nil || opening != json.Delim('[') {
+		l.fault = responseError("transactions is not a list")
+		return nil
 	}
-	if err := decodeStrict(list, &elements); err != nil {
-		return responseError("transactions: %w", err)
-	}
-	for i, e := range elements {
-		if e.Resource == nil || isBlank(e.Resource.ID) && isBlank(e.Resource.Reference) {
-			return responseError("transactions[%d] is no transaction", i)
+	for i := 0; dec.More() && l.fault == nil; i++ {
+		if i == maxListed {
+			l.fault = fmt.Errorf("%w: more than %d transactions", ErrResponseTooLarge, maxListed)
+			return nil
 		}
-		if text, _ := coerceString(e.Resource.Time).(string); text != "" {
-			if _, err := parseTime(text); err != nil {
-				return responseError("transactions[%d].origination_time cannot be read", i)
-			}
+		var element listedTransaction
+		start := dec.InputOffset()
+		err := dec.Decode(&element)
+		var typeErr *json.UnmarshalTypeError
+		if errors.As(err, &typeErr) {
+			element = listedTransaction{}
+			err = decodeLenient(bytes.TrimLeft(data[start:dec.InputOffset()], ", \t\r\n"), &element)
 		}
+		if err == nil {
+			err = element.fault()
+		}
+		if err != nil {
+			l.fault = responseError("transactions[%d] %w", i, err)
+			return nil
+		}
+		l.all = append(l.all, element.transaction())
 	}
 	return nil
 }
 
-// isBlank reports whether a decoded value says nothing.
-func isBlank(value any) bool {
-	text, _ := coerceString(value).(string)
-	return strings.TrimSpace(text) == ""
+// listedTransaction is a [PolledTransaction] whose time is read to the letter.
+type listedTransaction struct {
+	Type     string `json:"type"`
+	Resource struct {
+		Transaction
+		OriginationTime statedTime `json:"origination_time"` // in place of the one in Transaction
+	} `json:"resource"`
 }
 
-// contains reports whether a transaction is in the period. One without a time is
-// not left out.
-func (r *reader) contains(t Transaction) bool {
-	at := t.OriginationTime.Time
-	return at.IsZero() || !at.Before(r.query.From) && at.Before(r.query.To)
+// fault says why an element is no transaction, or nil.
+func (e *listedTransaction) fault() error {
+	switch {
+	case strings.TrimSpace(e.Resource.ID) == "" && strings.TrimSpace(e.Resource.Reference) == "":
+		return errNoTransaction
+	case e.Resource.OriginationTime.unreadable:
+		return errUnreadableTime
+	}
+	return nil
+}
+
+var (
+	errNoTransaction  = errors.New("is no transaction")
+	errUnreadableTime = errors.New("has an origination_time that cannot be read")
+)
+
+// transaction returns the transaction with everything K2 says of it.
+func (e *listedTransaction) transaction() Transaction {
+	t := e.Resource.Transaction
+	t.Type, t.OriginationTime = e.Type, e.Resource.OriginationTime.Time
+	return t
+}
+
+// statedTime is a Time that tells a time in no known form from none.
+type statedTime struct {
+	Time
+	unreadable bool
+}
+
+// UnmarshalJSON takes text, number and null.
+func (t *statedTime) UnmarshalJSON(data []byte) error {
+	text, err := scalarText(data)
+	if err != nil {
+		return err
+	}
+	*t = statedTime{}
+	if strings.TrimSpace(text) != "" {
+		t.Time.Time, err = parseTime(text)
+		t.unreadable = err != nil
+	}
+	return nil
 }

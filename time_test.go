@@ -30,6 +30,12 @@ func TestTimeInEveryForm(t *testing.T) {
 		`"1603352599"`:                    at,
 		`1603352599.0`:                    at,
 		`1603352599000`:                   at,
+		`1603352599.000`:                  at, // as long as a Daraja time
+		`1`:                               time.Unix(1, 0),
+		`137438953472`:                    time.Unix(137438953472, 0),      // the last that is seconds
+		`137438953473`:                    time.UnixMilli(137438953473),    // the first that is milliseconds
+		`137438953472000`:                 time.UnixMilli(137438953472000), // the last that is a time
+		`137438953472001`:                 {},
 		`" 2020-10-22T10:43:19+03:00 "`:   at,
 		`null`:                            {},
 		`""`:                              {},
@@ -63,4 +69,14 @@ func TestTimeOverwritesWhatWasThere(t *testing.T) {
 	got := kopokopo.Time{Time: time.Now()}
 	require.NoError(t, json.Unmarshal([]byte(`"yesterday"`), &got))
 	assert.True(t, got.IsZero())
+}
+
+// Called by hand, with what encoding/json would never hand over.
+func TestTimeOfNoJSON(t *testing.T) {
+	t.Parallel()
+	for _, document := range []string{"", "{", "2020-10-22", `"a`} {
+		var got kopokopo.Time
+		require.Error(t, got.UnmarshalJSON([]byte(document)), document)
+		assert.True(t, got.IsZero())
+	}
 }

@@ -39,12 +39,14 @@ func run(ctx context.Context, cfg kopokopo.Config, out io.Writer) error {
 	books["GONE000000"] = "order 1003" // in the books, and not at Kopo Kopo
 
 	// All of the last day, in as many requests as it takes. An error ends the
-	// sequence: what was read before it is complete, and the rest is not there.
+	// sequence: what was read before it is complete, and it says where the rest begins.
+	// A day that counts is read when it has been over for an hour: K2 may file late.
 	now := time.Now()
 	var total int64
 	for payment, err := range client.Transactions(ctx, kopokopo.TransactionsQuery{From: now.AddDate(0, 0, -1), To: now.Add(time.Second)}) {
-		if err != nil {
-			return err
+		var stopped *kopokopo.TransactionsError // which every error is
+		if errors.As(err, &stopped) {
+			return fmt.Errorf("to be gone on with from %s: %w", stopped.From.Format(time.RFC3339), err)
 		}
 		cents, err := payment.Amount.Minor()
 		if err != nil {

@@ -1,0 +1,426 @@
+package kopokopo
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The windows that [Client.Transactions] divides a period into.
+const (
+	defaultWindow = 24 * time.Hour
+	leastWindow   = time.Minute
+	// windowOverlap widens each request at both ends, because K2 does not document
+	// whether it includes them.
+	windowOverlap = time.Second
+)
+
+// What time K2 may file a transaction under, beside its own.
+const (
+	clockSkew       = time.Minute // how far the clocks of M-PESA, K2 and this machine may be apart
+	defaultLateness = time.Hour
+	mostLateness    = 7 * 24 * time.Hour
+)
+
+// maxHeld bounds the transactions that wait for those before them: 70 in each second
+// of the default Lateness.
+const maxHeld = 1 << 18
+
+// TransactionsQuery is a period of transactions, see [Client.Transactions].
+type TransactionsQuery struct {
+	From           time.Time     // The first instant of the period. Required; a fraction of a second is cut off.
+	To             time.Time     // The first instant after the period. Required; a fraction of a second is cut off.
+	Scope          string        // ScopeCompany or ScopeTill. Default ScopeCompany.
+	ScopeReference string        // The till's number, if the scope is one.
+	Callback       string        // Where K2 posts the results, which it insists on. Default Config.CallbackURL.
+	Window         time.Duration // How much one request asks for: at least a minute. Default 24 h. The last one asks for Lateness more.
+	Lateness       time.Duration // How much later than its own time K2 may file a transaction: at most 7 days, in whole seconds. Default 1 h.
+}
+
+// Validate returns a [*ValidationError] that lists every faulty field, or nil.
+func (q TransactionsQuery) Validate() error {
+	v := validation{what: "transactions"}
+	q = q.complete()
+	v.check(!q.From.IsZero(), "From", "is required")
+	v.check(!q.To.IsZero(), "To", "is required")
+	v.check(q.To.IsZero() || q.From.Before(q.To), "To", "must be after From")
+	v.check(q.Window >= leastWindow, "Window", "must be at least a minute")
+	v.check(q.Lateness >= 0 && q.Lateness <= mostLateness, "Lateness", "must be between 0 and 7 days")
+	v.scope(q.Scope, q.ScopeReference)
+	if q.Callback != "" {
+		v.callback("Callback", q.Callback)
+	}
+	return v.err()
+}
+
+// complete fills in the defaults.
+func (q TransactionsQuery) complete() TransactionsQuery {
+	q.From, q.To = q.From.Truncate(time.Second), q.To.Truncate(time.Second)
+	q.Scope = orDefault(q.Scope, ScopeCompany)
+	q.Window = orDefault(q.Window, defaultWindow)
+	q.Lateness = orDefault(q.Lateness, defaultLateness).Truncate(time.Second)
+	return q
+}
+
+// end is how far K2 is asked: past the period, for what it files late. What is not
+// filed yet cannot be asked for.
+func (q TransactionsQuery) end(now time.Time) time.Time {
+	end := q.To.Add(q.Lateness)
+	if now = now.Truncate(time.Second); end.After(now) {
+		end = now
+	}
+	if end.Before(q.To) {
+		return q.To
+	}
+	return end
+}
+
+// contains reports whether a transaction is in the period. One without a time is
+// not left out.
+func (q TransactionsQuery) contains(t Transaction) bool {
+	at := t.OriginationTime.Time
+	return at.IsZero() || !at.Before(q.From) && at.Before(q.To)
+}
+
+// TransactionsError is the error of [Client.Transactions].
+type TransactionsError struct {
+	// From is where to go on: every transaction before it has been delivered, and
+	// none from it on. The same query with this From delivers the rest. It is the
+	// query's own From if nothing has been delivered yet.
+	From time.Time
+	Err  error // A [*CallError] that says which part of the period failed, and why.
+}
+
+// Error implements error.
+func (e *TransactionsError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *TransactionsError) Unwrap() error { return e.Err }
+
+// Transactions returns the payments that were received in a period, each once, in
+// the order of their times: From is the first instant of the period, To the first
+// after it. They are money in; K2 reports no metadata with them. A payment that was
+// given back may be listed twice, as Received and as Reversed, under one Reference:
+// these are two transactions. Nothing is asked before the sequence is read, and
+// breaking out of it stops it.
+//
+// A transaction belongs to the period that its OriginationTime, M-PESA's own time, is
+// in. K2 does not document by which clock it looks for transactions: it may be the
+// one that tells when K2 heard of them. Therefore more is asked for than the period,
+// a minute before it and Lateness after it, and what is not of the period is left
+// out: a payment of 23:59:58 that K2 filed at 00:00:02 is in the first day, and only
+// there. For this to hold, read a period when it has been over for Lateness. Sooner,
+// it holds what K2 knows by now. What K2 files later than Lateness is found only if
+// the period goes on until then, and comes out of order.
+//
+// A long period takes several polling requests, one after the other, each for one
+// Window; where an answer is larger than 32 MiB, the window is halved, down to a
+// minute. What is in memory at one time is one answer, and what was listed of the last
+// Lateness, which has to wait for the next answer: at most 262,144 transactions.
+//
+// Transactions is a read: each request is repeated as a Get is, and the error carries
+// no outcome. The first window that fails ends the sequence with a
+// [*TransactionsError], which says from where the same query goes on, so that both
+// sequences together are complete and hold nothing twice (but a transaction without
+// a time, which K2 has never been seen to list). A process that ended by itself goes
+// on from the latest time it has seen, and sees what has this very time again.
+//
+// Options are those of Create and Wait; WithWaitLimit bounds each window.
+func (c *Client) Transactions(ctx context.Context, q TransactionsQuery, opts ...CallOption) iter.Seq2[Transaction, error] {
+	return func(yield func(Transaction, error) bool) {
+		r := reader{client: c, query: q.complete(), opts: opts}
+		r.edge = r.query.From
+		if err := r.ready(); err != nil {
+			yield(Transaction{}, r.fail("read transactions", err))
+			return
+		}
+		r.readAll(ctx, yield)
+	}
+}
+
+// reader reads the windows of a period.
+type reader struct {
+	client *Client
+	query  TransactionsQuery
+	opts   []CallOption
+	edge   time.Time            // what is before it has been delivered, and nothing else
+	held   []found              // what is in the period and not delivered yet
+	seen   map[fingerprint]bool // what the last answer lists and what is held: windows overlap
+}
+
+// found is a transaction and what tells it from others.
+type found struct {
+	Transaction
+	key fingerprint
+}
+
+// fingerprint is an identity in 16 bytes, since an answer can have a great many.
+type fingerprint [16]byte
+
+// identity is what tells a transaction from others. A payment and its reversal share
+// a reference, and perhaps the id: they differ in their status.
+func (t Transaction) identity() fingerprint {
+	status := strings.ToLower(strings.TrimSpace(t.Status))
+	sum := sha256.Sum256([]byte(t.ID + "\x00" + t.Reference + "\x00" + status))
+	return fingerprint(sum[:])
+}
+
+// ready reports why the sequence cannot begin.
+func (r *reader) ready() error {
+	if r.client == nil || r.client.core == nil {
+		return errNotMade
+	}
+	return r.query.Validate()
+}
+
+// fail makes the error that ends the sequence.
+func (r *reader) fail(op string, err error) error {
+	return &TransactionsError{From: r.edge, Err: &CallError{Op: op, Err: err}}
+}
+
+// readAll reads window after window.
+func (r *reader) readAll(ctx context.Context, yield func(Transaction, error) bool) {
+	end := r.query.end(time.Now())
+	step, last := r.query.Window, r.query.To // a window that gets as far as last takes all the rest
+	for from := r.query.From; from.Before(end); {
+		to := from.Add(step)
+		if !to.Before(last) {
+			to = end
+		}
+		err := r.read(ctx, from, to)
+		if errors.Is(err, ErrResponseTooLarge) && to.Sub(from) > leastWindow {
+			step, last = max(to.Sub(from)/2, leastWindow).Truncate(time.Second), end
+			continue
+		}
+		if err != nil {
+			op := fmt.Sprintf("read transactions of %s to %s", from.Format(time.RFC3339), to.Format(time.RFC3339))
+			yield(Transaction{}, r.fail(op, err))
+			return
+		}
+		edge := r.query.To
+		if to.Before(end) {
+			edge = to.Add(-r.query.Lateness) // what is of a later time may still be filed
+		}
+		if !r.deliver(edge, yield) {
+			return
+		}
+		from = to
+	}
+}
+
+// read asks K2 for one window, and holds what is new in it.
+func (r *reader) read(ctx context.Context, from, to time.Time) error {
+	if len(r.held) > maxHeld {
+		return responseError("more than %d transactions wait for earlier ones: Lateness is too long, or K2 lists them long before their time", maxHeld)
+	}
+	begin := from.Add(-windowOverlap)
+	if from.Equal(r.query.From) {
+		begin = from.Add(-clockSkew)
+	}
+	doc, err := createAndWait[listing](ctx, r.client.Polling.routed(), PollingReq{
+		Scope:          r.query.Scope,
+		ScopeReference: r.query.ScopeReference,
+		From:           begin,
+		To:             to.Add(windowOverlap),
+		Links:          Links{Callback: r.query.Callback},
+	}, r.opts)
+	if err != nil {
+		return err
+	}
+	list := doc.Attributes.Transactions
+	if list.fault != nil {
+		return list.fault
+	}
+	listed := make(map[fingerprint]bool, len(list.all))
+	for _, t := range list.all {
+		key := t.identity()
+		known := listed[key] || r.seen[key]
+		listed[key] = true
+		if !known && r.query.contains(t) {
+			r.held = append(r.held, found{t, key})
+		}
+	}
+	r.seen = listed
+	return nil
+}
+
+// deliver hands over, in order, what is held of the time before edge. It reports
+// whether the caller wants more.
+func (r *reader) deliver(edge time.Time, yield func(Transaction, error) bool) bool {
+	slices.SortStableFunc(r.held, func(a, b found) int { return a.OriginationTime.Compare(b.OriginationTime.Time) })
+	n, _ := slices.BinarySearchFunc(r.held, edge, func(f found, edge time.Time) int { return f.OriginationTime.Compare(edge) })
+	for _, f := range r.held[:n] {
+		if !yield(f.Transaction, nil) {
+			return false
+		}
+	}
+	r.held = slices.Clone(r.held[n:])
+	for _, f := range r.held {
+		r.seen[f.key] = true
+	}
+	if edge.After(r.edge) {
+		r.edge = edge
+	}
+	return true
+}
+
+// ErrIncomparable means that there are payments which [Client.FindPayments] could
+// neither list nor rule out, because K2 names no payer, amount or till of theirs.
+var ErrIncomparable = errors.New("payments that cannot be compared")
+
+// FindPayments lists the payments that could be that of an STK push whose Create
+// ended in [ErrOutcomeUnknown]. req is the request, since the time at which it was
+// sent. These are the transactions received from a minute before since until now, in
+// the order of their times, that have the same till (with or without its K), the same
+// amount (as a number) and the same payer: the same phone number in any spelling, or
+// its hash (see [MatchesHash]). A payment that was given back is among them, see its
+// Status.
+//
+// It decides nothing. A customer may have paid the same amount twice, or at the till
+// without being asked to. And an empty list does not say that the customer will not
+// pay: a prompt stays on the phone for a while, and K2 may file a payment an hour
+// late. Before asking for the money again, look more than once, and ask the customer.
+//
+// Where the amount and the till fit and there is no payer to compare, because his
+// number is masked or missing and so is its hash, a payment is not listed. The error
+// is then [ErrIncomparable], beside the list. Any other error means that not all of
+// the period was read; the list holds what was found until then. It carries no
+// outcome. A request without till, amount or phone number, and a since that is zero
+// or in the future, is refused with a [*ValidationError].
+//
+// It reads with [Client.Transactions] and takes its options. Where Config.CallbackURL
+// is empty, K2 posts the lists to the callback URL of req.
+func (c *Client) FindPayments(ctx context.Context, req ReceiveMpesaReq, since time.Time, opts ...CallOption) ([]Transaction, error) {
+	const op = "find payments"
+	if c == nil || c.core == nil {
+		return nil, &CallError{Op: op, Err: errNotMade}
+	}
+	now := time.Now()
+	wanted, err := newSought(req, since, now)
+	if err != nil {
+		return nil, &CallError{Op: op, Err: err}
+	}
+	period := TransactionsQuery{
+		From:     since.Add(-clockSkew),
+		To:       now.Add(time.Second), // so that this second is in it
+		Callback: orDefault(c.core.callback, req.Links.Callback),
+	}
+	var list []Transaction
+	unclear := 0
+	for t, err := range c.Transactions(ctx, period, opts...) {
+		if err != nil {
+			return list, &CallError{Op: op, Err: err}
+		}
+		switch wanted.compare(t) {
+		case same:
+			list = append(list, t)
+		case perhaps:
+			unclear++
+		}
+	}
+	if unclear > 0 {
+		return list, &CallError{Op: op, Err: fmt.Errorf("%w: %d", ErrIncomparable, unclear)}
+	}
+	return list, nil
+}
+
+// sought is the payment of an STK push.
+type sought struct {
+	till     string
+	amount   Decimal
+	currency string
+	phone    Phone
+}
+
+// newSought checks what FindPayments was given.
+func newSought(req ReceiveMpesaReq, since, now time.Time) (sought, error) {
+	v := validation{what: "payments to find"}
+	v.require("till_number", bareTill(req.TillNumber))
+	v.phone("subscriber.phone_number", req.Subscriber.PhoneNumber)
+	v.amount("amount.value", req.Amount.Value)
+	v.check(!since.IsZero(), "since", "is required")
+	v.check(!since.After(now), "since", "must not be in the future")
+	if err := v.err(); err != nil {
+		return sought{}, err
+	}
+	amount, _ := ParseDecimal(req.Amount.Value)        // both were
+	phone, _ := ParsePhone(req.Subscriber.PhoneNumber) // checked above
+	return sought{bareTill(req.TillNumber), amount, strings.TrimSpace(req.Amount.Currency), phone}, nil
+}
+
+// bareTill is a till's number without the K that K2 writes in some places.
+func bareTill(till string) string {
+	till = strings.TrimSpace(till)
+	if bare, ok := strings.CutPrefix(till, "K"); ok {
+		return bare
+	}
+	return strings.TrimPrefix(till, "k")
+}
+
+// likeness is what a comparison comes to, the surer the greater.
+type likeness int
+
+const (
+	other   likeness = iota // it is certainly another
+	perhaps                 // there is nothing to compare
+	same
+)
+
+// compare tells whether t could be the payment: not if anything speaks against it,
+// and only if till, amount and payer speak for it.
+func (s sought) compare(t Transaction) likeness {
+	return min(s.compareTill(t), s.compareAmount(t), s.comparePayer(t))
+}
+
+func (s sought) compareTill(t Transaction) likeness {
+	switch bareTill(t.TillNumber) {
+	case "":
+		return perhaps
+	case s.till:
+		return same
+	}
+	return other
+}
+
+func (s sought) compareAmount(t Transaction) likeness {
+	order, err := s.amount.Cmp(t.Amount)
+	currency := strings.TrimSpace(t.Currency)
+	switch {
+	case currency != "" && s.currency != "" && !strings.EqualFold(currency, s.currency):
+		return other
+	case err != nil:
+		return perhaps
+	case order == 0:
+		return same
+	}
+	return other
+}
+
+// comparePayer compares the number and its hash, of which one is enough: K2 leaves
+// out the one or the other, and masks numbers.
+func (s sought) comparePayer(t Transaction) likeness {
+	if t.SendingTill+t.SendingMerchant+t.CustomerCCNumber != "" {
+		return other // paid by a till, a merchant or a card, and not from a phone
+	}
+	phone, err := ParsePhone(t.SenderPhoneNumber)
+	hashed := isHash(t.HashedSenderPhone)
+	switch {
+	case err == nil && phone == s.phone, hashed && MatchesHash(s.phone.Digits(), t.HashedSenderPhone):
+		return same
+	case err == nil, hashed:
+		return other
+	}
+	return perhaps
+}
+
+// isHash reports whether text has the form of hashed_sender_phone.
+func isHash(text string) bool {
+	sum, err := hex.DecodeString(strings.TrimSpace(text))
+	return err == nil && len(sum) == sha256.Size
+}
