@@ -11,8 +11,9 @@ import (
 // TransactionEvent is the payload of the events about one transaction: buygoods,
 // b2b, m2m and card. Which fields K2 sends depends on the topic.
 type TransactionEvent struct {
-	Transaction       // What took place. Its Status is "Received", "Complete", "Reversed" or "Voided".
-	Links       Links `json:"-"` // Where K2 says that event and transaction live.
+	Transaction        // What took place. Its Status is "Received", "Complete", "Reversed" or "Voided".
+	Topic       string `json:"-"` // The event's topic, which tells what came from what went back.
+	Links       Links  `json:"-"` // Where K2 says that event and transaction live.
 }
 
 // CustomerCreatedEvent is the payload of customer_created: a payer who had not

@@ -174,8 +174,8 @@ func (n *Notification) readWebhook(env envelope) error {
 	var err error
 	switch n.Topic {
 	case TopicBuygoodsReceived, TopicBuygoodsReversed, TopicB2BReceived, TopicB2BReversed,
-		TopicM2MReceived, TopicCardReceived, TopicCardVoided, TopicCardReversed:
-		p := &TransactionEvent{Transaction: Transaction{Type: env.Event.Type}, Links: env.Links}
+		TopicM2MReceived, TopicM2MCompleted, TopicCardReceived, TopicCardVoided, TopicCardReversed:
+		p := &TransactionEvent{Topic: env.Topic, Transaction: Transaction{Type: env.Event.Type}, Links: env.Links}
 		err, n.Payload = decodeEvent(env.Event.Resource, p), p
 		n.Reference = p.Reference
 	case TopicCustomerCreated:
@@ -276,7 +276,11 @@ func (n *Notification) key(id string, parts ...string) string {
 		digest := sha256.Sum256(n.Raw)
 		return "body:" + hex.EncodeToString(digest[:])
 	}
-	key := string(n.Kind)
+	return joinKey(string(n.Kind), parts...)
+}
+
+// joinKey makes a key of its parts: ASCII, and bounded for a bounded number of them.
+func joinKey(key string, parts ...string) string {
 	for _, part := range parts {
 		key += ":" + inbound.KeyPart(part)
 	}

@@ -58,6 +58,7 @@ const (
 	ofRequest                  // on top of a payment, send money, transfer, reversal or link: success means that K2 is done
 	ofTransfer                 // a disbursement, batch or bulk payment: the money itself
 	ofReport                   // polling, SMS
+	ofLink                     // a payment link: whether somebody has paid it
 )
 
 // statuses is all that this package knows of K2's words, in lower case: what the
@@ -80,6 +81,9 @@ var statuses = map[level]map[string]Outcome{
 		"canceled":  OutcomeFailed,
 		"failed":    OutcomeFailed,
 		"voided":    OutcomeFailed,
+		// K2's refusals call it a state of a payment that was received and that
+		// somebody has asked to give back.
+		"pending reversal": OutcomeSucceeded,
 	},
 	ofRequest: {
 		"processed":   OutcomeSucceeded,
@@ -111,12 +115,33 @@ var statuses = map[level]map[string]Outcome{
 		"cancelled": OutcomeFailed,
 		"canceled":  OutcomeFailed,
 	},
+	ofLink: {
+		"paid":      OutcomeSucceeded,
+		"active":    OutcomePending,
+		"expired":   OutcomeFailed, // not on record, and so for the next two
+		"cancelled": OutcomeFailed,
+		"canceled":  OutcomeFailed,
+	},
+}
+
+// interim are the words for what is still under way, at each level where the table
+// above does not make them the last word: a transaction that was received has come.
+var interim = []string{"pending", "received", "scheduled", "processing", "queued", "initiated", "in progress", "sent"}
+
+// undone are the words for money that moved and then went back. The tables above
+// count it as failed.
+var undone = []string{"reversed", "voided"}
+
+// wordGaps are what stands between the words of a status, in one spelling or another.
+var wordGaps = strings.NewReplacer("_", " ", "-", " ")
+
+// statusWord brings a status into the form of the tables.
+func statusWord(status string) string {
+	return wordGaps.Replace(strings.ToLower(strings.TrimSpace(status)))
 }
 
 // readStatus is what one status word of K2 says about the thing it stands on.
-func readStatus(at level, status string) Outcome {
-	return statuses[at][strings.ToLower(strings.TrimSpace(status))]
-}
+func readStatus(at level, status string) Outcome { return statuses[at][statusWord(status)] }
 
 // combine folds the outcomes of a resource's parts: pending while any is, partial
 // if they differ. No parts are pending.

@@ -87,9 +87,12 @@ func newSample(topic string, now time.Time) (event sampleEvent, ok bool) {
 	case TopicB2BReversed:
 		kind = "External Till To Till Reversal Transaction"
 		r.Status, r.System, r.Reference, r.TillNumber, r.SendingTill = "Reversed", "M-PESA", reference, "000000", "112233"
-	case TopicM2MReceived:
+	case TopicM2MReceived, TopicM2MCompleted:
 		kind, link = "Merchant to Merchant Transaction", "/payment_batches/"
 		r.Status, r.SendingMerchant = "Received", "Sample Merchant"
+		if topic == TopicM2MCompleted {
+			r.Status = "Complete" // assumed: no sample is on record
+		}
 	case TopicCardReceived, TopicCardVoided, TopicCardReversed:
 		kind = "Card Transaction"
 		r = r.byCard(topic, reference)

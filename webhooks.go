@@ -22,6 +22,7 @@ const (
 	TopicB2BReceived                 = "b2b_transaction_received"
 	TopicB2BReversed                 = "b2b_transaction_reversed"
 	TopicM2MReceived                 = "m2m_transaction_received"
+	TopicM2MCompleted                = "m2m_transaction_completed" // Named by an official example only; no sample is on record.
 	TopicCardReceived                = "card_transaction_received"
 	TopicCardVoided                  = "card_transaction_voided"
 	TopicCardReversed                = "card_transaction_reversed"
@@ -31,7 +32,7 @@ const (
 
 // knownTopics are those whose payload this package knows.
 var knownTopics = []string{
-	TopicBuygoodsReceived, TopicBuygoodsReversed, TopicB2BReceived, TopicB2BReversed, TopicM2MReceived,
+	TopicBuygoodsReceived, TopicBuygoodsReversed, TopicB2BReceived, TopicB2BReversed, TopicM2MReceived, TopicM2MCompleted,
 	TopicCardReceived, TopicCardVoided, TopicCardReversed, TopicCustomerCreated, TopicSettlementTransferCompleted,
 }
 

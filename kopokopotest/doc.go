@@ -50,9 +50,11 @@
 // schedule, how a disbursement fails, the first states of v1 payments and
 // transfers, failed polling and SMS, cancelling a paid or cancelled link, states of
 // a subscription. Destination references are not checked against known recipients.
-// The balance is only what a sweep moves: an opening KSh 100,000, plus what was
-// received, less what was reversed. Sending money never runs out of it, and an own
-// account the server does not know gets a sweep if none was created.
+// The balance ([Server.Balance]) opens with KSh 100,000; what is received is added to
+// it, and what is reversed, paid out and settled is taken off. Nothing is refused for
+// want of money: the balance goes below zero, and a sweep then moves nothing. An own
+// account the server does not know gets a sweep if none was created. Bank accounts are
+// paid by EFT, which has no receipt, unless their settlement method is RTS.
 //
 // Not there, because nothing in it could cause them: card, merchant-to-merchant and
 // till-to-till events. They can be subscribed to.

@@ -31,9 +31,10 @@ type record struct {
 	id, version string
 	ep          *endpoint
 	created     time.Time
-	req         object // the request
-	body        []byte // the request as received
-	attrs       object // the attributes, without metadata and _links
+	req         object       // the request
+	body        []byte       // the request as received
+	attrs       object       // the attributes, without metadata and _links
+	reverses    *transaction // of a reversal: the payment
 }
 
 func endpointTable() map[string]*endpoint {
@@ -88,6 +89,9 @@ func (s *Server) create(w http.ResponseWriter, ep *endpoint, version string, bod
 	w.WriteHeader(http.StatusCreated)
 	_ = http.NewResponseController(w).Flush() // the 201 leaves before any callback does
 	if ep.end != nil && s.delay > 0 {
+		if s.interim {
+			s.later(s.delay/2, func() { s.post(s.glance(rec)) })
+		}
 		s.later(s.delay, func() { s.post(s.settle(rec)) })
 	}
 	s.post(now)
@@ -136,6 +140,13 @@ func (s *Server) settle(r *record) []mail {
 	defer s.mu.Unlock()
 	events := r.ep.end(s, r, why)
 	return append([]mail{s.callbackMail(r)}, events...)
+}
+
+// glance returns the callback that shows a record as it stands.
+func (s *Server) glance(r *record) []mail {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return []mail{s.callbackMail(r)}
 }
 
 // show answers GET with the resource, the same document its callback carries.

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -56,9 +57,12 @@ func newToken() string {
 const referenceAlphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 // newReference makes an M-PESA receipt number: ten upper-case letters and digits,
-// a random prefix of the server and a count, so that no two are the same.
-// The caller holds s.mu.
+// a random prefix of the server and a count, so that no two are the same; or one as
+// Kopo Kopo's sandbox makes them. The caller holds s.mu.
 func (l *ledger) newReference() string {
+	if l.unixSeconds {
+		return strconv.FormatInt(time.Now().Unix(), 10)
+	}
 	l.receipts++
 	b := []byte(l.prefix + "000000")
 	for i, n := len(b)-1, l.receipts; n > 0 && i >= len(l.prefix); i, n = i-1, n/36 {

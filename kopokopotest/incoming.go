@@ -57,9 +57,10 @@ func endIncoming(s *Server, r *record, why []string) []mail {
 		first:  r.req.orNull("subscriber.first_name"),
 		middle: r.req.orNull("subscriber.middle_name"),
 		last:   r.req.orNull("subscriber.last_name"),
+		push:   r,
 	}
 	out := s.receive(t)
 	r.attrs.set("status", "Success")
-	r.attrs.set("event", incomingEvent(t.resultResource(), nil))
+	r.attrs.set("event", incomingEvent(t.resultResource(received), nil))
 	return out
 }

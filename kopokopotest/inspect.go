@@ -5,6 +5,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"github.com/kopokopo-go/kopokopo"
 )
 
 // records is what the server remembers for inspection, guarded by Server.mu.
@@ -62,6 +64,15 @@ func (s *Server) Deliveries() []Delivery {
 		out[i] = d
 	}
 	return out
+}
+
+// Balance returns what is on the merchant's balance, in shillings: an opening 100,000,
+// what was received, less what was reversed, paid out and settled. It may be below zero.
+func (s *Server) Balance() kopokopo.Decimal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	balance, _ := kopokopo.ParseDecimal(s.balance.plain()) // money always is a decimal
+	return balance
 }
 
 // WaitIdle returns when no request is waiting for its result and no delivery,

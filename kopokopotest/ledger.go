@@ -32,17 +32,19 @@ type ledger struct {
 	recipients    shelf[*record] // under the reference that payments name them by
 	accounts      shelf[*record] // the merchant's own, under their account_reference
 	duplicates    shelf[struct{}]
-	transactions  shelf[*transaction] // incoming, under their M-PESA reference
+	transactions  shelf[*transaction] // incoming, under their id: references can be shared
 	customers     shelf[struct{}]
 	tokens        shelf[*token]
 
-	balance  money // what a sweep would move
-	prefix   string
-	receipts int
+	balance     money // may be below zero
+	prefix      string
+	receipts    int
+	unixSeconds bool // receipts are Unix seconds
 }
 
 func (s *Server) openLedger() {
 	s.prefix = newPrefix()
+	s.unixSeconds = s.sandboxReceipts
 	s.balance = openingBalance
 }
 
@@ -55,6 +57,7 @@ type transaction struct {
 	first, middle, last any    // text or null
 	at                  time.Time
 	state               transactionState
+	push                *record // the incoming payment that it came by, if any
 }
 
 type transactionState string
@@ -69,11 +72,11 @@ const (
 // receive books a payment from a customer and returns the webhooks it causes.
 func (s *Server) receive(t *transaction) []mail {
 	t.id, t.reference, t.at, t.state = newID(), s.newReference(), time.Now(), received
-	s.transactions.put(t.reference, t, 0)
+	s.transactions.put(t.id, t, 0)
 	s.balance += t.amount
 	out := s.notify(event{
 		topic: "buygoods_transaction_received", kind: "Buygoods Transaction", till: t.till,
-		resource: t.webhookResource(), linkPath: "/financial_transaction/" + t.id, daraja: t.daraja(),
+		resource: t.webhookResource(received), linkPath: "/financial_transaction/" + t.id, daraja: t.daraja(),
 	})
 	if _, known := s.customers.get(t.phone); known {
 		return out
@@ -87,12 +90,31 @@ func (s *Server) receive(t *transaction) []mail {
 	})...)
 }
 
+// findPayment returns the newest payment with this reference, one that can be
+// reversed before one that cannot.
+func (s *Server) findPayment(reference string) (found *transaction, ok bool) {
+	for _, t := range s.transactions.all() {
+		if t.reference == reference && (found == nil || t.state == received || found.state != received) {
+			found = t
+		}
+	}
+	return found, found != nil
+}
+
+// shown is the state that documents show of a payment. See [WithReversedShown].
+func (s *Server) shown(t *transaction) transactionState {
+	if s.reversedShown {
+		return t.state
+	}
+	return received
+}
+
 // webhookResource has the keys in the order of the buygoods_transaction_received sample.
-func (t *transaction) webhookResource() object {
+func (t *transaction) webhookResource(state transactionState) object {
 	return object{
 		{"id", t.id},
 		{"amount", t.amount.decimal()},
-		{"status", string(received)},
+		{"status", string(state)},
 		{"system", "Lipa Na M-PESA"},
 		{"currency", "KES"},
 		{"reference", t.reference},
@@ -107,13 +129,13 @@ func (t *transaction) webhookResource() object {
 }
 
 // pollResource is the same with the phone at the end, as in the polling sample.
-func (t *transaction) pollResource() object {
-	return append(t.webhookResource().without("sender_phone_number"), member{"sender_phone_number", "+" + t.phone})
+func (t *transaction) pollResource(state transactionState) object {
+	return append(t.webhookResource(state).without("sender_phone_number"), member{"sender_phone_number", "+" + t.phone})
 }
 
 // resultResource has the keys in the order of the incoming payment samples, which
 // differs; there the till keeps its K.
-func (t *transaction) resultResource() object {
+func (t *transaction) resultResource(state transactionState) object {
 	return object{
 		{"id", t.id},
 		{"reference", t.reference},
@@ -124,7 +146,7 @@ func (t *transaction) resultResource() object {
 		{"currency", "KES"},
 		{"till_number", t.till},
 		{"system", "Lipa Na M-PESA"},
-		{"status", string(received)},
+		{"status", string(state)},
 		{"sender_first_name", t.first},
 		{"sender_middle_name", t.middle},
 		{"sender_last_name", t.last},

@@ -25,6 +25,11 @@ type settings struct {
 	plan          func(Delivery) DeliveryPlan
 	outcome       func(Submission) []string
 	roots         *x509.CertPool
+
+	sandboxReceipts bool
+	split           money // 0: never
+	interim         bool
+	reversedShown   bool
 }
 
 func newSettings(opts []Option) settings {
@@ -102,6 +107,35 @@ type Submission struct {
 	ID         string // the id of its resource
 	Body       []byte // the request's body as received
 }
+
+// WithSandboxReceipts makes M-PESA receipts as Kopo Kopo's sandbox does: the Unix time
+// in seconds. All that happens within one second then has the same receipt, payments
+// of different customers too.
+func WithSandboxReceipts() Option { return func(s *settings) { s.sandboxReceipts = true } }
+
+// WithSplits makes money out that is more than most, in shillings, arrive in several
+// disbursements of at most that, one after the other: Kopo Kopo's sample pays 49,452
+// as 24,452 and 25,000. Each has a receipt of its own, or none by EFT; together with
+// [WithSandboxReceipts] they share one. Default: all in one. WithSplits panics if most
+// is not a sum of money.
+func WithSplits(most string) Option {
+	limit, ok := parseMoney(most)
+	if !ok || limit <= 0 {
+		panic("kopokopotest: WithSplits needs an amount such as 25000")
+	}
+	return func(s *settings) { s.split = limit }
+}
+
+// WithInterimCallbacks posts more than the result of a request to its callback URL,
+// as Kopo Kopo may: the document as it stands at half of the delay, if there is one, and
+// that of send money to several destinations also with the first of them alone.
+func WithInterimCallbacks() Option { return func(s *settings) { s.interim = true } }
+
+// WithReversedShown makes a payment that was given back say so wherever it is read
+// again: "Reversed" in polling and in the incoming payment that it came by, "Pending
+// Reversal" in polling before that. Default: they go on saying Received. Neither is on
+// record.
+func WithReversedShown() Option { return func(s *settings) { s.reversedShown = true } }
 
 // WithRootCAs sets the certificates a real server trusts when it posts to an
 // https URL on the loopback interface. Default: those of the system.

@@ -57,7 +57,7 @@ func endPolling(s *Server, r *record, why []string) []mail {
 		// Whole seconds, because that is what origination_time shows.
 		at := t.at.Truncate(time.Second)
 		if !at.Before(from.Truncate(time.Second)) && !at.After(to) && concerns(r.req, t.till) {
-			found = append(found, object{{"type", "Buygoods Transaction"}, {"resource", t.pollResource()}})
+			found = append(found, object{{"type", "Buygoods Transaction"}, {"resource", t.pollResource(s.shown(t))}})
 		}
 	}
 	r.attrs.set("status", "Success")

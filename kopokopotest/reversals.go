@@ -10,7 +10,7 @@ const reversible = 30 * 24 * time.Hour
 // checkReversal requires a transaction this server has received. An unknown one is
 // refused with a string, a wrong state with a list; both are on record.
 func checkReversal(s *Server, req object) *refusal {
-	t, ok := s.transactions.get(req.text("transaction_reference"))
+	t, ok := s.findPayment(req.text("transaction_reference"))
 	if !ok || time.Since(t.at) > reversible {
 		return badRequest("Transaction reference invalid")
 	}
@@ -22,8 +22,8 @@ func checkReversal(s *Server, req object) *refusal {
 
 func buildReversal(s *Server, r *record) object {
 	reference := r.req.text("transaction_reference")
-	if t, ok := s.transactions.get(reference); ok {
-		t.state = pendingReversal
+	if t, ok := s.findPayment(reference); ok {
+		t.state, r.reverses = pendingReversal, t
 	}
 	return object{
 		{"status", "Received"},
@@ -38,20 +38,21 @@ func buildReversal(s *Server, r *record) object {
 // endReversal gives the money back. A failed reversal says Processed all the same;
 // its inner status is Cancelled (K2 docs).
 func endReversal(s *Server, r *record, why []string) []mail {
-	t, ok := s.transactions.get(r.req.text("transaction_reference"))
-	if !ok { // so many transactions have come since that this one was forgotten
-		t = &transaction{}
-	}
-	if len(why) == 0 && (!ok || r.req.text("reason") == FailReason) {
+	t := r.reverses
+	if len(why) == 0 && r.req.text("reason") == FailReason {
 		why = []string{noFunds}
 	}
-	p := s.payOut(t.amount, "", why)
+	p := s.move(t.amount, "", why)
+	var receipt any
+	if p.status == "Transferred" {
+		receipt = s.newReference()
+	}
 	r.attrs.set("status", "Processed")
 	r.attrs.set("reversal_bulk_payment", object{
 		{"amount", p.amount.decimal()},
 		{"status", p.status},
 		{"origination_time", instant(p.at)},
-		{"transaction_reference", p.reference},
+		{"transaction_reference", receipt},
 	})
 	r.attrs.set("errors", p.errors)
 	if p.status != "Transferred" {
@@ -59,7 +60,9 @@ func endReversal(s *Server, r *record, why []string) []mail {
 		return nil
 	}
 	t.state = reversed
-	s.balance -= t.amount
+	if s.reversedShown && t.push != nil {
+		t.push.attrs.set("event", incomingEvent(t.resultResource(s.shown(t)), nil))
+	}
 	return s.notify(event{
 		topic: "buygoods_transaction_reversed", kind: "Buygoods Transaction", till: t.till,
 		resource: t.reversedResource(p.at), linkPath: "/financial_transaction/" + t.id,

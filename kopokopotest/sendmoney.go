@@ -97,6 +97,10 @@ func endSendMoney(s *Server, r *record, why []string) []mail {
 	}
 	r.attrs.set("status", "Processed")
 	r.attrs.set("destinations", echoDestinations(r.req.get("destinations")))
+	if s.interim && len(batches) > 1 {
+		r.attrs.set("transfer_batches", batches[:1])
+		out = append(out, s.callbackMail(r))
+	}
 	r.attrs.set("transfer_batches", batches)
 	return out
 }
@@ -139,7 +143,7 @@ func (s *Server) disburse(d object, why []string) (batch object, out []mail) {
 			shown = append(shown, member{field, d.text(field)})
 		}
 	}
-	p := s.payOut(amount, d.text(destinationFields[kind][0]), why)
+	p := s.payOut(amount, d.text(destinationFields[kind][0]), kind == "bank_account", why)
 	return sendMoneyBatch(p, kind, newID(), shown), nil
 }
 
@@ -147,20 +151,20 @@ func (s *Server) disburse(d object, why []string) (batch object, out []mail) {
 func (s *Server) disburseAll(why []string) (batch object, out []mail) {
 	to, amount := s.anyAccount(), s.sweep()
 	p := s.settleTo(to, amount, why)
-	if p.status != "Transferred" {
-		s.balance += amount
-	}
 	return sendMoneyBatch(p, to.kind, to.reference, nil), s.settled(to, p)
 }
 
 func sendMoneyBatch(p payout, kind, reference string, shown object) object {
-	d := object{{"amount", p.amount.decimal()}, {"errors", p.errors}, {"status", p.status}}
-	d = append(d, shown...)
-	d = append(d, object{
-		{"destination_type", kind},
-		{"origination_time", instant(p.at)},
-		{"destination_reference", reference},
-		{"transaction_reference", p.reference},
-	}...)
-	return object{{"status", p.status}, {"amount", p.amount.decimal()}, {"disbursements", []any{d}}}
+	list := []any{}
+	for _, part := range p.parts {
+		d := object{{"amount", part.amount.decimal()}, {"errors", p.errors}, {"status", p.status}}
+		d = append(d, shown...)
+		list = append(list, append(d, object{
+			{"destination_type", kind},
+			{"origination_time", instant(part.at)},
+			{"destination_reference", reference},
+			{"transaction_reference", part.reference},
+		}...))
+	}
+	return object{{"status", p.status}, {"amount", p.amount.decimal()}, {"disbursements", list}}
 }

@@ -43,20 +43,7 @@ func endSettlement(s *Server, r *record, why []string) []mail {
 		amount = s.sweep()
 	}
 	p := s.settleTo(to, amount, why)
-	if !given && p.status != "Transferred" {
-		s.balance += amount
-	}
 	r.attrs.set("status", "Processed")
-	r.attrs.set("transfer_batches", []any{object{
-		{"status", p.status},
-		{"disbursements", []any{object{
-			{"amount", p.amount.decimal()},
-			{"status", p.status},
-			{"destination_type", to.display()},
-			{"origination_time", instant(p.at)},
-			{"destination_reference", to.reference},
-			{"transaction_reference", p.reference},
-		}}},
-	}})
+	r.attrs.set("transfer_batches", []any{p.batch(to.display(), to.reference)})
 	return s.settled(to, p)
 }

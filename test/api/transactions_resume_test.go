@@ -402,8 +402,8 @@ func heapInUse() uint64 {
 	return m.HeapAlloc
 }
 
-// pendingLook is a list of n transactions of the fourth day.
-func pendingLook(prefix string, n int) string {
+// fourthDay is a list of n transactions of the fourth day.
+func fourthDay(prefix string, n int) string {
 	var list strings.Builder
 	for i := range n {
 		fmt.Fprintf(&list, `,{"resource":{"id":"%s%d","origination_time":"2026-03-04T05:00:00Z"}}`, prefix, i)
@@ -414,13 +414,13 @@ func pendingLook(prefix string, n int) string {
 // What is listed long before its time has to wait for it, and not without a bound.
 func TestTransactionsThatWaitAreBounded(t *testing.T) {
 	const most = 1 << 18
-	first := pendingLook("a", most)
+	first := fourthDay("a", most)
 	for _, more := range []int{0, 1} {
 		l := &pollLedger{onWindow: func(n int) string {
 			if n == 0 {
 				return first
 			}
-			return pendingLook("b", more)
+			return fourthDay("b", more)
 		}}
 		withPollLedger(t, l, func(t *testing.T, client *kopokopo.Client) {
 			list, err := readTransactions(t, client, wholeDays(0, 4))
@@ -439,13 +439,13 @@ func TestTransactionsThatWaitAreBounded(t *testing.T) {
 
 // A list of very many very short transactions is too large, as a long one is.
 func TestTransactionsHalvesWindowsOfTooMany(t *testing.T) {
-	long := pendingLook("a", 1<<18+1)
+	long := fourthDay("a", 1<<18+1)
 	l := &pollLedger{}
 	l.onWindow = func(n int) string {
 		if n == 0 {
 			return long
 		}
-		return pendingLook("a", 1)
+		return fourthDay("a", 1)
 	}
 	withPollLedger(t, l, func(t *testing.T, client *kopokopo.Client) {
 		list, err := readTransactions(t, client, wholeDays(3, 1))
