@@ -40,15 +40,18 @@
 // succeeded:
 //
 //	handler, err := client.WebhookHandler(func(ctx context.Context, n *kopokopo.Notification) error {
+//		entries, undecided := n.Entries() // the money that moved: apply each Key once
+//		…
 //		switch p := n.Payload.(type) {
 //		case *kopokopo.Document[kopokopo.IncomingPayment]: // the result of an STK push
 //			…
-//		case *kopokopo.TransactionEvent: // a payment at the till
-//			…
 //		}
-//		return nil // acknowledged; an error makes K2 deliver again
+//		return undecided // nil is acknowledged; an error makes K2 deliver again
 //	})
 //	http.Handle("POST /kopokopo", handler)
+//
+// K2 tells of one movement of money in several shapes. A [LedgerEntry] has one Key for
+// it in all of them.
 //
 // [VerifySignature] and [ParseEvent] are its parts, for programs with a server of
 // their own. Package kyshi does the same for Kyshi's webhooks.

@@ -43,7 +43,7 @@ type Notification struct {
 	Kind      NotificationKind // Which shape it came in.
 	CreatedAt Time             // When K2 created the event or the resource. K2 signs no other time: an old one can be a replay.
 	Key       string           // What makes two deliveries the same. At most 255 ASCII characters; "body:…" where K2 sent no id.
-	Reference string           // M-PESA receipt of the payment, "" if there is none. The same payment has it in every shape: credit by it, and by ID where it is "". Send money has one for each disbursement instead.
+	Reference string           // M-PESA receipt of the payment, "" if there is none. The same payment has it in every shape, and so has its reversal: keep books by Entries. Send money has one for each disbursement instead.
 	Revision  int              // 1, and higher for each other body that came under the same Key after one was handled.
 	KeyIndex  int              // Which of the handler's keys signed it: 0 for the first. A later one means that a rotation is not over.
 	Sample    bool             // It is a sample of this package's, not a payment.

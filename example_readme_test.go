@@ -5,19 +5,47 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/kopokopo-go/kopokopo"
 	"github.com/kopokopo-go/kopokopo/kopokopotest"
 )
 
+// ledger is a table with a unique index: amounts in cents by key.
+type ledger struct {
+	mu   sync.Mutex
+	rows map[string]int64
+}
+
+// Book is INSERT … ON CONFLICT DO NOTHING.
+func (l *ledger) Book(_ context.Context, key string, cents int64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rows[key] = cents
+	return nil
+}
+
+// Balance is SELECT sum(cents).
+func (l *ledger) Balance() (sum int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, cents := range l.rows {
+		sum += cents
+	}
+	return sum
+}
+
 // receiveWebhooks is the README's section on webhooks.
-func receiveWebhooks(client *kopokopo.Client, mux *http.ServeMux) error {
+func receiveWebhooks(client *kopokopo.Client, mux *http.ServeMux, ledger *ledger) error {
 	handler, err := client.WebhookHandler(func(ctx context.Context, n *kopokopo.Notification) error {
-		if p, ok := n.Payload.(*kopokopo.Document[kopokopo.IncomingPayment]); ok && p.Attributes.Outcome() == kopokopo.OutcomeSucceeded {
-			return credit(ctx, n.Reference, p.Attributes.Event.Resource.Amount) // once for each M-PESA reference
+		entries, undecided := n.Entries() // the money that moved, if any did
+		for _, e := range entries {
+			if err := ledger.Book(ctx, e.Key, e.Minor()); err != nil { // each key once: a unique index
+				return err // K2 delivers again
+			}
 		}
-		return nil // acknowledged; an error makes K2 deliver again
+		return undecided // nil is acknowledged; ErrUndecided is for a person to look into
 	})
 	if err != nil {
 		return err
@@ -91,7 +119,8 @@ func Example() {
 	}
 	defer client.Close()
 	mux := http.NewServeMux()
-	fmt.Println(receiveWebhooks(client, mux))
+	books := &ledger{rows: map[string]int64{}}
+	fmt.Println(receiveWebhooks(client, mux, books))
 	k2.Handle(cfg.CallbackURL, mux)
 
 	ctx := context.Background()
@@ -112,6 +141,8 @@ func Example() {
 	from := time.Now().AddDate(0, 0, -2)
 	next, err := reconcile(ctx, client, from)
 	fmt.Println(next.Sub(from).Round(time.Minute), err)
+	fmt.Println(k2.WaitIdle(ctx))
+	fmt.Println("the ledger moved by KES", books.Balance()/100, "and the balance is", k2.Balance())
 	// Output:
 	// <nil>
 	// paid 1500.0 at till 1234567
@@ -121,4 +152,6 @@ func Example() {
 	// all of it arrived
 	// <nil>
 	// 24h0m0s <nil>
+	// <nil>
+	// the ledger moved by KES -15800 and the balance is 84200
 }

@@ -19,13 +19,11 @@ func ExampleClient_WebhookHandler() {
 	}
 	handler, err := client.WebhookHandler(func(ctx context.Context, n *kopokopo.Notification) error {
 		switch p := n.Payload.(type) {
-		case *kopokopo.TransactionEvent: // at the till; n.Topic tells received from reversed
-			if n.Topic == kopokopo.TopicBuygoodsReceived {
-				return credit(ctx, n.Reference, p.Amount)
-			}
+		case *kopokopo.CustomerCreatedEvent:
+			return welcome(ctx, p.PhoneNumber)
 		case *kopokopo.Document[kopokopo.IncomingPayment]: // the result of an STK push
-			if p.Attributes.Outcome() == kopokopo.OutcomeSucceeded {
-				return credit(ctx, n.Reference, p.Attributes.Event.Resource.Amount)
+			if p.Attributes.Outcome() == kopokopo.OutcomeFailed {
+				return remind(ctx, p.Attributes.Metadata["order"], p.Attributes.Reasons())
 			}
 		}
 		return nil // acknowledged; an error makes K2 deliver again
@@ -36,37 +34,25 @@ func ExampleClient_WebhookHandler() {
 	http.Handle("POST /webhooks", handler)
 }
 
-func credit(context.Context, string, kopokopo.Decimal) error { return nil }
+func welcome(context.Context, string) error       { return nil }
+func remind(context.Context, any, []string) error { return nil }
 
 // One payment by STK push arrives twice: as the result of the request, and as
-// buygoods_transaction_received, in either order. The M-PESA receipt is the same, so
-// that a ledger with a unique receipt credits it once. A reversal has the same
-// receipt again, and is an entry of its own.
-func ExampleNotification_creditOnce() {
-	type entry struct{ receipt, kind string } // the unique key of the ledger
-	ledger := map[entry]kopokopo.Decimal{}
-	credit := func(receipt string, amount kopokopo.Decimal) {
-		if _, known := ledger[entry{receipt, "credit"}]; !known { // INSERT … ON CONFLICT DO NOTHING
-			ledger[entry{receipt, "credit"}] = amount
-			fmt.Println("credited KES", amount)
-		}
-	}
+// buygoods_transaction_received, in either order. Both have entries of the same key,
+// so that a ledger with a unique key books it once. A reversed event has the receipt
+// and the amount of the payment, and is a debit with a key of its own.
+func ExampleNotification_Entries() {
+	ledger := map[string]kopokopo.LedgerEntry{} // by Key: a unique index, in a database
 	handler, err := kopokopo.NewWebhookHandler(kopokopo.HandlerConfig{Keys: []string{"api-key"}},
 		func(_ context.Context, n *kopokopo.Notification) error {
-			switch p := n.Payload.(type) {
-			case *kopokopo.TransactionEvent:
-				switch n.Topic {
-				case kopokopo.TopicBuygoodsReceived:
-					credit(n.Reference, p.Amount)
-				case kopokopo.TopicBuygoodsReversed:
-					ledger[entry{n.Reference, "reversal"}] = p.Amount
-				}
-			case *kopokopo.Document[kopokopo.IncomingPayment]:
-				if p.Attributes.Outcome() == kopokopo.OutcomeSucceeded {
-					credit(n.Reference, p.Attributes.Event.Resource.Amount)
+			entries, undecided := n.Entries()
+			for _, e := range entries {
+				if _, known := ledger[e.Key]; !known { // INSERT … ON CONFLICT DO NOTHING
+					ledger[e.Key] = e
+					fmt.Println(e.Kind, e.Direction, e.Amount.Currency, e.Amount.Value, e.Key)
 				}
 			}
-			return nil
+			return undecided // nil, or ErrUndecided: K2 delivers again, and somebody looks into it
 		})
 	if err != nil {
 		log.Fatal(err)
@@ -74,15 +60,24 @@ func ExampleNotification_creditOnce() {
 	for _, body := range []string{
 		`{"data":{"id":"a652f86f","type":"incoming_payment","attributes":{"status":"Success","event":{"resource":{"reference":"OJM6Q1W84K","amount":"100.0","status":"Received"}}}}}`,
 		`{"topic":"buygoods_transaction_received","id":"2133dbfb","event":{"resource":{"reference":"OJM6Q1W84K","amount":"100.0","status":"Received"}}}`,
+		`{"topic":"buygoods_transaction_reversed","id":"98adf21e","event":{"resource":{"reference":"OJM6Q1W84K","amount":"100","status":"Reversed"}}}`,
 	} {
 		answer := httptest.NewRecorder()
 		handler.ServeHTTP(answer, kopokopotest.Signed("https://shop.example/webhooks", []byte(body), "api-key"))
 		fmt.Println(answer.Code)
 	}
+	var cents int64
+	for _, e := range ledger {
+		cents += e.Minor()
+	}
+	fmt.Println("balance moved by", cents)
 	// Output:
-	// credited KES 100.0
+	// payment credit KES 100 credit:OJM6Q1W84K
 	// 200
 	// 200
+	// reversal debit KES 100 reversal:OJM6Q1W84K
+	// 200
+	// balance moved by 0
 }
 
 // While a key is replaced, both are accepted. KeyIndex tells which one signed.

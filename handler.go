@@ -100,8 +100,8 @@ func (c HandlerConfig) LogValue() slog.Value { return slog.StringValue(fmt.Sprin
 //
 // K2's several callbacks for one request have different bodies: each is delivered,
 // those under one [Notification.Key] with a rising [Notification.Revision]. One payment
-// can come in several shapes, as a result and as an event: credit it by
-// [Notification.Reference], as the example shows.
+// can come in several shapes, as a result and as an event: keep books by the keys of
+// [Notification.Entries], as the example shows.
 //
 // The context of your function is not cancelled when K2 hangs up; it ends after
 // [HandlerConfig.WorkTimeout].

@@ -37,19 +37,19 @@ import (
 //     is made of it: it is then another key than that of the reversed event;
 //   - sample: in front of any of them, for a sample of this package's.
 //
-// What K2 has on record agrees on the keys. Two things are assumed, since no sample
+// What is on record of K2 agrees on the keys. Three things are assumed, since no sample
 // shows both sides: that send money to an account of the merchant's own names it by
-// the reference, receipt and time that settlement_transfer_completed has, and that
-// m2m_transaction_completed has the id of its m2m_transaction_received. K2's sandbox
-// makes receipts of Unix seconds: two payments within one second, and two payouts to
-// one destination, get one key there.
+// the reference, receipt and time that settlement_transfer_completed has, that the
+// receipt of a paid link is that of its event, and that m2m_transaction_completed has
+// the id of its m2m_transaction_received. K2's sandbox makes receipts of Unix seconds:
+// two payments within one second, and two payouts to one destination, get one key there.
 type LedgerEntry struct {
 	Key       string    // The identity of the movement. See above.
 	Kind      EntryKind // What moved: a payment, payout, settlement or reversal.
 	Direction Direction // Credit for money in, Debit for money out.
 	Amount    Money     // How much: always more than zero, a plain decimal without needless zeros. The currency is KES where K2 names none.
-	Reference string    // The M-PESA receipt, of a reversal that of the payment; "" for what has none.
-	Reverses  string    // Of a reversal the Key of the payment that went back, else "".
+	Reference string    // The M-PESA receipt; of a reversal that of the payment, as it was requested by. "" for what has none.
+	Reverses  string    // Of a reversal the Key of the payment that went back, made as its own Key is; else "".
 	At        Time      // When it took place, the zero Time where K2 does not say. Of the reversal in a Reversed transaction: when it was paid.
 }
 
@@ -57,11 +57,8 @@ type LedgerEntry struct {
 // shilling): negative for a debit. It is exact for every entry of this package's, and
 // 0 for one whose amount is not a sum of money.
 func (e LedgerEntry) Minor() int64 {
-	minor, err := e.Amount.Value.Minor()
-	switch {
-	case err != nil:
-		return 0
-	case e.Direction == Debit:
+	minor, _ := e.Amount.Value.Minor() // 0 for what is none
+	if e.Direction == Debit {
 		return -minor
 	}
 	return minor
@@ -88,9 +85,9 @@ const (
 )
 
 // ErrUndecided means that K2 tells of money of which it cannot be said whether it
-// moved: a status contradicts another one, errors or a receipt; it is a word that is
-// in no table; an amount is zero, negative or unreadable; a payment has no receipt.
-// The entries that come with the error are certain all the same.
+// moved: a status is in no table, or contradicts another one, errors or a receipt; an
+// amount is zero, negative or unreadable; a payment has no receipt. The entries that
+// come with the error are certain all the same.
 //
 // A handler's function applies them and then returns the error, so that K2 delivers
 // again and somebody looks into it.
@@ -307,8 +304,8 @@ func (m *movements) sum(where string, amount Decimal, currency string) (Money, b
 	return Money{Value: Decimal{text}, Currency: currency}, true
 }
 
-// payment is what the shapes that tell of a payment have in common.
-type payment struct {
+// paid is what the shapes that tell of a payment have in common.
+type paid struct {
 	id        string // what tells it from all others: the receipt, or K2's id of one between merchants
 	reference string // the receipt
 	amount    Decimal
@@ -317,7 +314,7 @@ type payment struct {
 }
 
 // payment adds a payment that came, went back, or both.
-func (m *movements) payment(where string, p payment, came, wentBack bool) {
+func (m *movements) payment(where string, p paid, came, wentBack bool) {
 	amount, ok := m.sum(where, p.amount, p.currency)
 	id := strings.TrimSpace(p.id)
 	if ok && id == "" {

@@ -9,7 +9,8 @@ import (
 // This file reads the shapes that K2 tells of money in. The rule is the same in all
 // of them. An interim word is no news, whatever else is said. What moved by all that
 // is said of it is an entry. What says that it moved, while something around it or
-// beside it says otherwise, is a doubt.
+// beside it says otherwise, is a doubt. What a document of n lines costs is sorting
+// them, O(n log n), and memory for an entry each.
 
 // Entries returns the payment that an STK push brought, if it did, and what went back
 // of it. See [Notification.Entries].
@@ -32,9 +33,9 @@ func (p IncomingPayment) Entries() ([]LedgerEntry, error) {
 	case top == saidMoved && !shown:
 		m.doubt(where, whyNotShown)
 	case shown && inner == saidReversed && top != saidNothing:
-		m.payment(where, t.payment(false), true, true)
+		m.payment(where, t.paid(false), true, true)
 	case top == saidMoved && (inner == saidMoved || inner == saidNothing):
-		m.payment(where, t.payment(false), true, false)
+		m.payment(where, t.paid(false), true, false)
 	case top == saidMoved:
 		m.doubt(where, whyContradicted)
 	case !claims(t.Reference, t.Amount), inner == saidNot && strings.TrimSpace(t.Reference) == "":
@@ -67,9 +68,9 @@ func (m *movements) transaction(where string, t Transaction, m2m bool) {
 	switch hear(ofTransaction, t.Status) {
 	case saidInterim:
 	case saidMoved:
-		m.payment(where, t.payment(m2m), true, false)
+		m.payment(where, t.paid(m2m), true, false)
 	case saidReversed:
-		m.payment(where, t.payment(m2m), true, true)
+		m.payment(where, t.paid(m2m), true, true)
 	case saidNot:
 		if strings.TrimSpace(t.Reference) != "" {
 			m.doubt(where, whyFailedAndYet)
@@ -81,15 +82,15 @@ func (m *movements) transaction(where string, t Transaction, m2m bool) {
 	}
 }
 
-// payment returns what a transaction paid. Between merchants there is no receipt, and
+// paid returns what a transaction paid. Between merchants there is no receipt, and
 // K2's id of the payment stands for it, whatever the shape says beside it.
-func (t Transaction) payment(m2m bool) payment {
+func (t Transaction) paid(m2m bool) paid {
 	id := t.Reference
 	nameless := strings.TrimSpace(t.Reference) == "" && t.SendingMerchant != ""
 	if m2m || nameless || strings.HasPrefix(statusWord(t.Type), "merchant to merchant") {
 		id = t.ID
 	}
-	return payment{id: id, reference: t.Reference, amount: t.Amount, currency: t.Currency, at: t.OriginationTime}
+	return paid{id: id, reference: t.Reference, amount: t.Amount, currency: t.Currency, at: t.OriginationTime}
 }
 
 // Entries returns the payment that an event tells of, or of a reversed event the
@@ -106,12 +107,12 @@ func (e TransactionEvent) Entries() ([]LedgerEntry, error) {
 	}
 	switch {
 	case wentBack && (word == saidReversed || word == saidNothing):
-		m.payment("event.resource", e.payment(m2m), false, true)
+		m.payment("event.resource", e.paid(m2m), false, true)
 	case wentBack && word != saidInterim:
 		m.doubt("event.resource", whyContradicted)
 	case wentBack:
 	case word == saidNothing && e.Topic != "": // the topic says that it was received
-		m.payment("event.resource", e.payment(m2m), true, false)
+		m.payment("event.resource", e.paid(m2m), true, false)
 	default:
 		m.transaction("event.resource", e.Transaction, m2m)
 	}
@@ -127,7 +128,7 @@ func (e DarajaEvent) Entries() ([]LedgerEntry, error) {
 	var m movements
 	kind := strings.ReplaceAll(statusWord(e.TransactionType), " ", "")
 	if slices.Contains(darajaPayments, kind) {
-		m.payment("", payment{id: e.TransID, reference: e.TransID, amount: e.TransAmount, at: e.TransTime}, true, false)
+		m.payment("", paid{id: e.TransID, reference: e.TransID, amount: e.TransAmount, at: e.TransTime}, true, false)
 	} else {
 		m.doubt("TransactionType", "a type that is in no table")
 	}
@@ -156,6 +157,8 @@ func (p Polling) Entries() ([]LedgerEntry, error) {
 }
 
 // Entries returns the payment of a link that was paid. See [Notification.Entries].
+// That a link can still be paid is no interim word about a payment: a receipt beside
+// it is undecided.
 func (p PaymentLink) Entries() ([]LedgerEntry, error) {
 	var m movements
 	const where = "payment_link"
@@ -168,7 +171,7 @@ func (p PaymentLink) Entries() ([]LedgerEntry, error) {
 	case one == saidUnknown || other == saidUnknown:
 		m.doubt(where, whyUnknown)
 	case top == saidMoved && p.Paid():
-		m.payment(where, payment{id: link.TransactionReference, reference: link.TransactionReference,
+		m.payment(where, paid{id: link.TransactionReference, reference: link.TransactionReference,
 			amount: p.Amount, currency: p.Currency, at: link.OriginationTime}, true, false)
 	case one == saidMoved || other == saidMoved || strings.TrimSpace(link.TransactionReference) != "":
 		m.doubt(where, whyContradicted)
@@ -193,7 +196,7 @@ func (r Reversal) Entries() ([]LedgerEntry, error) {
 		m.doubt("status", whyUnknown)
 	case back == saidInterim:
 	case back == saidMoved && top == saidMoved && len(r.Errors) == 0:
-		m.payment(where, payment{id: r.TransactionReference, reference: r.TransactionReference,
+		m.payment(where, paid{id: r.TransactionReference, reference: r.TransactionReference,
 			amount: bulk.Amount, at: bulk.OriginationTime}, false, true)
 	case back == saidMoved:
 		m.doubt(where, whyContradicted)

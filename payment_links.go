@@ -107,7 +107,7 @@ func (p PaymentLink) Paid() bool {
 	for _, status := range []string{p.Link.Status, p.Link.PaymentLinkStatus} {
 		switch {
 		case strings.TrimSpace(status) == "":
-		case oneOf(status, "Paid") == "":
+		case readStatus(ofLink, status) != OutcomeSucceeded:
 			return false
 		default:
 			paid = true

@@ -55,6 +55,9 @@
 // want of money: the balance goes below zero, and a sweep then moves nothing. An own
 // account the server does not know gets a sweep if none was created. Bank accounts are
 // paid by EFT, which has no receipt, unless their settlement method is RTS.
+// [WithSplits] follows K2's sample of a settlement in two parts and
+// [WithSandboxReceipts] its sandbox; what [WithInterimCallbacks] and
+// [WithReversedShown] show is assumed.
 //
 // Not there, because nothing in it could cause them: card, merchant-to-merchant and
 // till-to-till events. They can be subscribed to.

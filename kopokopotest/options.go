@@ -116,8 +116,8 @@ func WithSandboxReceipts() Option { return func(s *settings) { s.sandboxReceipts
 // WithSplits makes money out that is more than most, in shillings, arrive in several
 // disbursements of at most that, one after the other: Kopo Kopo's sample pays 49,452
 // as 24,452 and 25,000. Each has a receipt of its own, or none by EFT; together with
-// [WithSandboxReceipts] they share one. Default: all in one. WithSplits panics if most
-// is not a sum of money.
+// [WithSandboxReceipts] they share one. There are at most 100, the last of which may
+// then be larger. Default: all in one. WithSplits panics if most is not a sum of money.
 func WithSplits(most string) Option {
 	limit, ok := parseMoney(most)
 	if !ok || limit <= 0 {

@@ -67,8 +67,10 @@ func (s *Server) move(amount money, number string, why []string) payout {
 	return payout{amount: amount, status: "Transferred", at: time.Now()}
 }
 
-// partGap is how far apart the disbursements of one payout are in K2's samples.
-const partGap = 4 * time.Millisecond
+const (
+	partGap  = 4 * time.Millisecond // how far apart the disbursements of one payout are in K2's samples
+	maxParts = 100                  // of one payout, so that no amount costs memory without a bound
+)
 
 // payOut moves money to the holder of a number, in as many disbursements as
 // [WithSplits] says, the odd one first as in K2's samples. EFT has no receipts.
@@ -80,7 +82,7 @@ func (s *Server) payOut(amount money, number string, eft bool, why []string) pay
 	}
 	for at, left := p.at, amount; left > 0 || len(p.parts) == 0; at = at.Add(partGap) {
 		next := part{amount: left, at: at}
-		if s.split > 0 && left > s.split {
+		if s.split > 0 && left > s.split && len(p.parts) < maxParts-1 {
 			if next.amount = left % s.split; next.amount == 0 {
 				next.amount = s.split
 			}

@@ -37,15 +37,15 @@ func demonstrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	credited, forged := len(shop.ledger), handler.BadSignatures()
-	fmt.Println("4. Shut down;", credited, "payment credited,", forged, "forgery refused")
-	if credited != 1 || forged != 1 {
-		return errors.New("that should have been one of each")
+	booked, forged := len(shop.ledger), handler.BadSignatures()
+	fmt.Println("5. Shut down;", booked, "movements booked,", forged, "forgery refused, balance", shop.balance(), "cents")
+	if booked != 2 || forged != 1 || shop.balance() != 0 {
+		return errors.New("that should have been a payment, its reversal and a forgery")
 	}
 	return nil
 }
 
-// takePayment makes a customer pay, and repeats and forges what comes of it.
+// takePayment makes a customer pay, gives it back, and repeats and forges what comes of it.
 func takePayment(ctx context.Context, k2 *kopokopotest.Server, webhooks string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -54,30 +54,45 @@ func takePayment(ctx context.Context, k2 *kopokopotest.Server, webhooks string) 
 		return err
 	}
 	defer client.Close()
-	fmt.Println("1. A customer pays: a result and an event")
-	_, err = client.WebhookSubscriptions.Create(ctx, kopokopo.CreateWebhookReq{
-		EventType: kopokopo.TopicBuygoodsReceived, URL: webhooks, Scope: kopokopo.ScopeTill, ScopeRef: "000111"})
-	if err != nil {
+	if err := payAndReturn(ctx, k2, client, webhooks); err != nil {
 		return err
 	}
-	_, err = client.IncomingPayments.Create(ctx, kopokopo.ReceiveMpesaReq{
-		PaymentChannel: kopokopo.ChannelSTKPush, TillNumber: "K000111",
-		Subscriber: kopokopo.Subscriber{PhoneNumber: "+254712345678"}, Amount: kopokopo.KES("100"),
-		Links: kopokopo.Links{Callback: webhooks}})
-	if err != nil {
-		return err
-	}
-	if err := k2.WaitIdle(ctx); err != nil {
-		return err
-	}
-	fmt.Println("2. Kopo Kopo delivers them again: nothing is called")
+	fmt.Println("3. Kopo Kopo delivers them all again: nothing is called")
 	for _, d := range k2.Deliveries() {
 		if err := post(ctx, kopokopotest.Signed(webhooks, d.Body, k2.Config().Credentials.APIKey)); err != nil {
 			return err
 		}
 	}
-	fmt.Println("3. Somebody forges one")
+	fmt.Println("4. Somebody forges one")
 	return post(ctx, kopokopotest.SignedSample(webhooks, kopokopo.TopicBuygoodsReceived, "a guess"))
+}
+
+// payAndReturn takes a payment and gives it back. Each comes as a result and as an event.
+func payAndReturn(ctx context.Context, k2 *kopokopotest.Server, client *kopokopo.Client, webhooks string) error {
+	for _, topic := range []string{kopokopo.TopicBuygoodsReceived, kopokopo.TopicBuygoodsReversed} {
+		_, err := client.WebhookSubscriptions.Create(ctx, kopokopo.CreateWebhookReq{
+			EventType: topic, URL: webhooks, Scope: kopokopo.ScopeTill, ScopeRef: "000111"})
+		if err != nil {
+			return err
+		}
+	}
+	fmt.Println("1. A customer pays: a result and an event")
+	ref, err := client.IncomingPayments.Create(ctx, kopokopo.ReceiveMpesaReq{
+		PaymentChannel: kopokopo.ChannelSTKPush, TillNumber: "K000111",
+		Subscriber: kopokopo.Subscriber{PhoneNumber: "+254712345678"}, Amount: kopokopo.KES("100"),
+		Links: kopokopo.Links{Callback: webhooks}})
+	if err = errors.Join(err, k2.WaitIdle(ctx)); err != nil {
+		return err
+	}
+	payment, err := client.IncomingPayments.Get(ctx, ref.ID)
+	if err != nil {
+		return err
+	}
+	fmt.Println("2. It is given back: both have the receipt of the payment")
+	_, err = client.Reversals.Create(ctx, kopokopo.ReversalReq{
+		TransactionReference: payment.Attributes.Event.Resource.Reference, Reason: "Paid twice",
+		Links: kopokopo.Links{Callback: webhooks}})
+	return errors.Join(err, k2.WaitIdle(ctx))
 }
 
 // post delivers a request and prints how it was answered.

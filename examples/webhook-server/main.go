@@ -1,8 +1,9 @@
-// Command webhook-server receives what Kopo Kopo posts, and credits each payment once.
+// Command webhook-server receives what Kopo Kopo posts, and books each movement of
+// money once.
 //
 // Without any settings it runs against an embedded Kopo Kopo in this very process:
-// it takes a payment, receives result and event of it, a repeated delivery and one
-// with a forged signature, and shuts down. With KOPOKOPO_API_KEY set it serves
+// it takes a payment, gives it back, receives result and event of both, all of them
+// again and one with a forged signature, and shuts down. With KOPOKOPO_API_KEY set it serves
 // POST /webhooks on LISTEN_ADDRESS (default 127.0.0.1:8080; put a proxy with TLS in
 // front of it) until it is interrupted. While you replace the key, set
 // KOPOKOPO_OLD_API_KEY to the one that is going.

@@ -33,6 +33,53 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+// A reversed event has the receipt of the payment and a positive amount, and is no
+// payment: whatever comes first and how often, the balance is what is left.
+func TestAReversalIsNoCredit(t *testing.T) {
+	const received = `{"topic":"buygoods_transaction_received","id":"e1","event":{"resource":{"reference":"OJM6Q1W84K","amount":"100.0","status":"Received"}}}`
+	const reversed = `{"topic":"buygoods_transaction_reversed","id":"e2","event":{"resource":{"reference":"OJM6Q1W84K","amount":"100","status":"Reversed"}}}`
+	for _, bodies := range [][]string{{received, reversed}, {reversed, received}, {reversed, reversed, received, received}} {
+		shop := newShop()
+		handler, err := shop.handler("key")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, body := range bodies {
+			answer := httptest.NewRecorder()
+			handler.ServeHTTP(answer, kopokopotest.Signed("https://shop.example/webhooks", []byte(body), "key"))
+			if answer.Code != http.StatusOK {
+				t.Error(answer.Code)
+			}
+		}
+		if shop.balance() != 0 || len(shop.ledger) != 2 {
+			t.Errorf("balance %d after %v", shop.balance(), shop.ledger)
+		}
+	}
+}
+
+// What is certain in a delivery is booked, and the delivery comes again until
+// somebody has looked at the rest of it.
+func TestWhatIsUndecidedComesAgain(t *testing.T) {
+	const body = `{"data":{"id":"d1","type":"send_money","attributes":{"status":"Processed","transfer_batches":[` +
+		`{"status":"Transferred","disbursements":[{"amount":"50","status":"Transferred","destination_reference":"A","transaction_reference":"R1"}]},` +
+		`{"status":"Cancelled","disbursements":[{"amount":"70","status":"Cancelled","destination_reference":"B","transaction_reference":"R2"}]}]}}}`
+	shop := newShop()
+	handler, err := shop.handler("key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, kopokopotest.Signed("https://shop.example/webhooks", []byte(body), "key"))
+		if answer.Code != http.StatusInternalServerError {
+			t.Error(answer.Code)
+		}
+	}
+	if shop.balance() != -5000 {
+		t.Error(shop.balance())
+	}
+}
+
 func TestEveryTopicIsTaken(t *testing.T) {
 	handler, err := newShop().handler("key")
 	if err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -12,65 +11,49 @@ import (
 // shop is a merchant's backend, as far as this program needs one.
 type shop struct {
 	mu     sync.Mutex
-	ledger map[string]kopokopo.Decimal // by M-PESA receipt: a unique index, in a database
-	gone   map[string]bool             // receipts of payments that were given back
+	ledger map[string]kopokopo.LedgerEntry // by Key: a unique index, in a database
 }
 
-func newShop() *shop {
-	return &shop{ledger: map[string]kopokopo.Decimal{}, gone: map[string]bool{}}
-}
+func newShop() *shop { return &shop{ledger: map[string]kopokopo.LedgerEntry{}} }
 
 // receive is called for each delivery that is verified and new. What it returns
-// decides: nil is acknowledged, an error makes Kopo Kopo deliver again.
+// decides: nil is acknowledged, an error makes Kopo Kopo deliver again. What is
+// certain is booked before anything undecided is reported.
 func (s *shop) receive(_ context.Context, n *kopokopo.Notification) error {
 	if n.KeyIndex > 0 {
 		fmt.Println("   (signed with the old key: the rotation is not over)")
 	}
-	switch p := n.Payload.(type) {
-	case *kopokopo.TransactionEvent:
-		switch n.Topic {
-		case kopokopo.TopicBuygoodsReceived, kopokopo.TopicB2BReceived:
-			return s.credit(n.Reference, p.Amount, "event")
-		case kopokopo.TopicBuygoodsReversed, kopokopo.TopicB2BReversed:
-			return s.reverse(n.Reference)
-		}
-	case *kopokopo.Document[kopokopo.IncomingPayment]:
-		switch p.Attributes.Outcome() {
-		case kopokopo.OutcomeSucceeded:
-			if r := p.Attributes.Event.Resource; r != nil {
-				return s.credit(r.Reference, r.Amount, "result")
-			}
-		case kopokopo.OutcomeFailed:
-			fmt.Println("   the customer did not pay:", p.Attributes.Reasons())
-		}
-	default:
-		fmt.Println("   nothing to do for", n.Topic)
+	entries, undecided := n.Entries()
+	if len(entries) == 0 {
+		fmt.Println("   no money moved by", n.Topic)
 	}
-	return nil
+	for _, e := range entries {
+		s.book(e, n.Topic)
+	}
+	return undecided // somebody has to look at it
 }
 
-// credit books a payment once, whatever it is reported by: an STK push comes as a
-// result and as an event, with one receipt.
-func (s *shop) credit(receipt string, amount kopokopo.Decimal, by string) error {
-	if receipt == "" {
-		return errors.New("a payment without a receipt") // look at it by hand
-	}
+// book writes a movement down once, whatever tells of it: an STK push comes as a
+// result and as an event, with one key. A reversal is a movement of its own, and may
+// be told of before its payment.
+func (s *shop) book(e kopokopo.LedgerEntry, by string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, known := s.ledger[receipt]; known {
-		fmt.Println("   known already, by the", by)
-		return nil
+	if _, known := s.ledger[e.Key]; known {
+		fmt.Println("   known already, by", by)
+		return
 	}
-	s.ledger[receipt] = amount
-	fmt.Println("   credited KES", amount, "by the", by)
-	return nil
+	s.ledger[e.Key] = e
+	fmt.Printf("   %s: %s of KES %s, by %s\n", e.Kind, e.Direction, e.Amount.Value, by)
 }
 
-// reverse takes a payment back. It may be reported before the payment itself is.
-func (s *shop) reverse(receipt string) error {
+// balance is the sum of the ledger, in cents.
+func (s *shop) balance() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.gone[receipt] = true
-	fmt.Println("   reversed")
-	return nil
+	var cents int64
+	for _, e := range s.ledger {
+		cents += e.Minor()
+	}
+	return cents
 }

@@ -1,0 +1,194 @@
+package ledger_test
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kopokopo-go/kopokopo"
+)
+
+// amounts that are no movement of money.
+var impossibleAmounts = []string{"", "0", "0.0", "-0", "-1", "-100.0", "much", "1e3", "1,000", "NaN", "0.005", "100.001", "1234567890123", strings.Repeat("9", 400)}
+
+// What claims that money moved, by an amount that cannot be, is undecided in every shape.
+func TestImpossibleAmountsAreUndecided(t *testing.T) {
+	t.Parallel()
+	for _, text := range impossibleAmounts {
+		amount := decimal(text)
+		tx := transaction("Received")
+		tx.Amount = amount
+		part := disbursement("Transferred")
+		part.Amount = amount
+		paidLink := link("Processed", "Paid")
+		paidLink.Amount = amount
+		back := reversal("Processed", "Transferred")
+		back.BulkPayment.Amount = amount
+		for _, from := range []mover{
+			tx, kopokopo.IncomingPayment{Status: "Success", Event: kopokopo.IncomingPaymentEntry{Resource: &tx}},
+			kopokopo.TransactionEvent{Topic: kopokopo.TopicB2BReceived, Transaction: tx},
+			kopokopo.TransactionEvent{Topic: kopokopo.TopicB2BReversed, Transaction: tx},
+			kopokopo.Polling{Status: "Success", Transactions: []kopokopo.PolledTransaction{{Resource: tx}}},
+			kopokopo.DarajaEvent{TransactionType: "Buygoods", TransID: "R1", TransAmount: amount},
+			sent("Processed", kopokopo.TransferBatch{Status: "Transferred", Disbursements: []kopokopo.Disbursement{part}}),
+			kopokopo.Payment{Status: "Processed", TransferBatches: []kopokopo.TransferBatch{{Disbursements: []kopokopo.Disbursement{part}}}},
+			kopokopo.SettlementTransfer{Status: "Processed", TransferBatches: []kopokopo.TransferBatch{{Disbursements: []kopokopo.Disbursement{part}}}},
+			kopokopo.SettlementEvent{Status: "Transferred", Disbursements: []kopokopo.Disbursement{part}},
+			paidLink, back,
+		} {
+			requireEntries(t, from, true)
+		}
+	}
+}
+
+// A currency of K2's is kept, and what is none is undecided.
+func TestCurrencies(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{"": "KES", " ": "KES", "kes": "KES", " USD ": "USD"} {
+		tx := transaction("Received")
+		tx.Currency = text
+		requireEntries(t, tx, false, "credit:R1 payment credit 100 "+want)
+	}
+	for _, text := range []string{"K", "KESH", "K£S", "123", strings.Repeat("K", 1000)} {
+		tx := transaction("Received")
+		tx.Currency = text
+		requireEntries(t, tx, true)
+	}
+}
+
+// edited is a sample with some of its text replaced.
+func edited(t *testing.T, name string, replace ...string) mover {
+	t.Helper()
+	var compact strings.Builder
+	encoder := json.NewEncoder(&compact)
+	encoder.SetEscapeHTML(false)
+	require.NoError(t, encoder.Encode(json.RawMessage(sample(t, name))))
+	text := compact.String()
+	for pair := range slices.Chunk(replace, 2) {
+		require.Contains(t, text, pair[0], name)
+		text = strings.ReplaceAll(text, pair[0], pair[1])
+	}
+	return parse(t, []byte(text))
+}
+
+// Contradictions and gaps, as K2 would post them: never silent, and what is certain is there.
+func TestContradictionsAreUndecided(t *testing.T) {
+	t.Parallel()
+	const (
+		incoming = "callback_incoming_payment_success_v2.json"
+		failed   = "callback_incoming_payment_failed_v2_errors_array.json"
+		sentOne  = "callback_send_money_processed.json"
+		sentTwo  = "resource_send_money_processed.json"
+		transfer = "callback_settlement_transfer_processed_v1.json"
+		event    = "webhook_settlement_transfer_completed_bank.json"
+		back     = "callback_reversal_processed_ruby.json"
+		notBack  = "callback_reversal_failed_docs.json"
+		paidLink = "callback_payment_link_paid.json"
+		received = "webhook_buygoods_transaction_received.json"
+		reversed = "webhook_buygoods_transaction_reversed.json"
+		m2m      = "webhook_m2m_transaction_received.json"
+		daraja   = "webhook_daraja_buygoods_ruby.json"
+		polled   = "callback_polling_success.json"
+	)
+	secondOfTwo := movingSamples[sentTwo][1]
+	for name, test := range map[string]struct {
+		from    string
+		replace []string
+		want    []string
+	}{
+		"success beside errors":                      {incoming, []string{`"errors":null`, `"errors":["no"]`}, nil},
+		"success without a transaction":              {failed, []string{`"Failed"`, `"Success"`, `["The initiator information is invalid."]`, `null`}, nil},
+		"success with an empty transaction":          {failed, []string{`"Failed"`, `"Success"`, `"resource":null`, `"resource":{}`, `["The initiator information is invalid."]`, `null`}, nil},
+		"success with text for a transaction":        {failed, []string{`"Failed"`, `"Success"`, `"resource":null`, `"resource":"R1"`, `["The initiator information is invalid."]`, `null`}, nil},
+		"failed beside a transaction":                {incoming, []string{`"Success"`, `"Failed"`}, nil},
+		"failed beside an amount":                    {incoming, []string{`"Success"`, `"Failed"`, `"reference":"OJJ1MPU40Z"`, `"reference":""`}, nil},
+		"failed beside a failed one with a receipt":  {incoming, []string{`"Success"`, `"Failed"`, `"Received"`, `"Failed"`}, nil},
+		"no status beside a transaction":             {incoming, []string{`"Success"`, `""`}, nil},
+		"a payment without a receipt":                {incoming, []string{`"OJJ1MPU40Z"`, `null`}, nil},
+		"an event without a receipt":                 {received, []string{`"OJM6Q1W84K"`, `" "`}, nil},
+		"a reversed event without a receipt":         {reversed, []string{`"OJM6Q1W84K"`, `null`}, nil},
+		"a reversed event that says received":        {reversed, []string{`"Reversed"`, `"Received"`}, nil},
+		"a reversed event that says complete":        {reversed, []string{`"Reversed"`, `"Complete"`}, nil},
+		"between merchants without an id":            {m2m, []string{`"id":"893ebbcfc3-e8993-485e-929c-066741f47847"`, `"id":null`}, nil},
+		"Daraja without a receipt":                   {daraja, []string{`"OJM6Q1W84K"`, `""`}, nil},
+		"Daraja of an unknown type":                  {daraja, []string{`"Buygoods"`, `"Reversal"`}, nil},
+		"a polled payment without a receipt":         {polled, []string{`"9e53317173f0d4b3fed16bb92fac74a4"`, `null`}, nil},
+		"a polled payment without a status":          {polled, []string{`"Received"`, `null`}, nil},
+		"a list of transactions that is none":        {polled, []string{`"transactions":[`, `"transactions":{"list":[`, `}}],"scope"`, `}}]},"scope"`}, nil},
+		"a transaction that is none":                 {polled, []string{`"transactions":[`, `"transactions":["R1",`}, []string{polledPayment}},
+		"payout beside errors of the whole":          {sentOne, []string{`"errors":null,"metadata"`, `"errors":["no"],"metadata"`}, nil},
+		"payout beside errors of its own":            {sentTwo, []string{`"errors":null,"status":"Transferred","nickname":"Test","favourite":true,"phone_number":"254900111111"`, `"errors":["no"],"status":"Transferred","nickname":"Test","favourite":true,"phone_number":"254900111111"`}, []string{secondOfTwo}},
+		"payout inside of what failed":               {sentOne, []string{`"Processed"`, `"Failed"`}, nil},
+		"payout inside of a batch that failed":       {sentOne, []string{`{"status":"Transferred","amount"`, `{"status":"Cancelled","amount"`}, nil},
+		"a payout that failed, with a receipt":       {sentOne, []string{`"Transferred","nickname"`, `"Cancelled","nickname"`}, nil},
+		"a batch that arrived, of one that did not":  {sentOne, []string{`"Transferred","nickname"`, `"Cancelled","nickname"`, `"DAVSM1757311336"`, `null`}, nil},
+		"a payout that came back":                    {sentOne, []string{`"Transferred","nickname"`, `"Reversed","nickname"`}, nil},
+		"a payout without a status":                  {sentOne, []string{`"Transferred","nickname"`, `"","nickname"`}, nil},
+		"a request without a status":                 {sentOne, []string{`"Processed"`, `null`}, nil},
+		"a payout of more than its batch":            {sentOne, []string{`"status":"Transferred","amount":"1000.0"`, `"status":"Transferred","amount":"999"`}, movingSamples[sentOne]},
+		"a batch without disbursements":              {sentOne, []string{`"disbursements":[`, `"other":[`}, nil},
+		"disbursements that are no list":             {sentOne, []string{`"disbursements":[`, `"disbursements":{"a":[`, `"DAVSM1757311336"}]}`, `"DAVSM1757311336"}]}}`}, nil},
+		"batches that are no list":                   {sentOne, []string{`"transfer_batches":[`, `"transfer_batches":{"a":[`, `"DAVSM1757311336"}]}]`, `"DAVSM1757311336"}]}]}`}, nil},
+		"a disbursement that is none":                {sentOne, []string{`"disbursements":[`, `"disbursements":[7,`}, movingSamples[sentOne]},
+		"a payout without a destination":             {transfer, []string{`"17067bf7-648e-424c-af0f-8c541a1b4ec3"`, `null`}, []string{settledByEFT1, settledByEFT2}},
+		"a payout with neither receipt nor time":     {transfer, []string{`"2021-01-27T10:57:58.623+03:00"`, `null`}, []string{settledMobile, settledByEFT2}},
+		"transferred, and nothing is shown":          {transfer, []string{`"status":"Processed"`, `"status":"Transferred"`, `"transfer_batches":[`, `"other":[`}, nil},
+		"a settlement of more than its parts":        {event, []string{`"49452.0"`, `"49452.5"`}, []string{settledByEFT1, settledByEFT2}},
+		"a settlement with an amount that is none":   {event, []string{`"49452.0"`, `"lots"`}, []string{settledByEFT1, settledByEFT2}},
+		"a settlement without parts":                 {event, []string{`"disbursements":[`, `"other":[`}, nil},
+		"a settlement without parts and status":      {event, []string{`"disbursements":[`, `"other":[`, `"amount":"49452.0","status":"Transferred"`, `"amount":"49452.0","status":""`}, nil},
+		"a settlement of which a part has no status": {event, []string{`"24452.0","status":"Transferred"`, `"24452.0","status":""`}, []string{settledByEFT2}},
+		"a reversal beside errors":                   {back, []string{`"errors":null`, `"errors":["no"]`}, nil},
+		"a reversal that failed and arrived":         {back, []string{`"Processed"`, `"Failed"`}, nil},
+		"a reversal that failed, with a receipt":     {notBack, []string{`"transaction_reference":null`, `"transaction_reference":"REV1"`}, nil},
+		"a reversal of nothing":                      {back, []string{`"DAV1777481072"`, `null`}, nil},
+		"a reversal that is said to have arrived":    {back, []string{`"status":"Processed"`, `"status":"Transferred"`, `"reversal_bulk_payment":{`, `"other":{`}, nil},
+		"a reversal whose payment is text":           {back, []string{`"reversal_bulk_payment":{"amount":"201.0","status":"Transferred","origination_time":"2026-04-29T19:44:32.361+03:00","transaction_reference":"DAVREV1777481249"}`, `"reversal_bulk_payment":"201.0"`}, nil},
+		"a link that is paid beside errors":          {paidLink, []string{`"errors":null`, `"errors":["no"]`}, nil},
+		"a link that is paid and was not made":       {paidLink, []string{`"Processed"`, `"Failed"`}, nil},
+		"a link that is paid without a receipt":      {paidLink, []string{`"DAVSTK1777482274"`, `null`}, nil},
+		"a link that is text":                        {paidLink, []string{`"payment_link":{`, `"payment_link":"x","other":{`}, nil},
+	} {
+		t.Run(name, func(t *testing.T) { requireEntries(t, edited(t, test.from, test.replace...), true, test.want...) })
+	}
+}
+
+// What looks odd and is none: it is no news, or certain all the same.
+func TestWhatIsNotUndecided(t *testing.T) {
+	t.Parallel()
+	const sentOne, sentTwo = "callback_send_money_processed.json", "resource_send_money_processed.json"
+	first := `{"amount":"1000.0","errors":null,"status":"Transferred","nickname":"Test","favourite":true,"phone_number":"254900111111"`
+	for name, test := range map[string]struct {
+		from    string
+		replace []string
+		want    []string
+	}{
+		"a destination that is not listed yet": {sentOne, []string{`"destinations":[`, `"destinations":[{"type":"till","amount":5},`}, movingSamples[sentOne]},
+		"nothing is listed yet":                {sentOne, []string{`"transfer_batches":[`, `"other":[`}, nil},
+		"less is listed than the batch is of":  {sentOne, []string{`"status":"Transferred","amount":"1000.0"`, `"status":"Transferred","amount":"5000"`}, movingSamples[sentOne]},
+		"one arrived, one failed":              {sentTwo, []string{first, strings.ReplaceAll(first, "Transferred", "Cancelled"), `"QCL160124A7"`, `null`, `{"status":"Transferred","amount":"1000.0","disbursements":[` + strings.ReplaceAll(first, "Transferred", "Cancelled"), `{"status":"Cancelled","amount":"1000.0","disbursements":[` + strings.ReplaceAll(first, "Transferred", "Cancelled")}, movingSamples[sentTwo][1:]},
+		"one arrived, one is on its way":       {sentTwo, []string{first, strings.ReplaceAll(first, "Transferred", "Sent")}, movingSamples[sentTwo][1:]},
+		"an interim document with odd lists":   {sentOne, []string{`"Processed"`, `"Queued"`, `"transfer_batches":[`, `"transfer_batches":7,"other":[`}, nil},
+		"a received event without a status":    {"webhook_buygoods_transaction_received.json", []string{`"status":"Received"`, `"state":"x"`}, []string{customerPaid}},
+		"a reversed event without a status":    {"webhook_buygoods_transaction_reversed.json", []string{`"status":"Reversed"`, `"state":"x"`}, movingSamples["webhook_buygoods_transaction_reversed.json"]},
+		"an unknown topic":                     {"webhook_buygoods_transaction_received.json", []string{`buygoods_transaction_received`, `loyalty_points_received`}, nil},
+		"an unknown type of result":            {"callback_incoming_payment_success_v2.json", []string{`"type":"incoming_payment"`, `"type":"loyalty_points"`}, nil},
+		"a failed payment that was reversed":   {"callback_incoming_payment_success_v2.json", []string{`"Success"`, `"Failed"`, `"Received"`, `"Reversed"`}, []string{"credit:OJJ1MPU40Z payment credit 100 KES", "reversal:OJJ1MPU40Z reversal debit 100 KES of credit:OJJ1MPU40Z"}},
+		"a failed one with a failed remnant":   {"callback_incoming_payment_success_v2.json", []string{`"Success"`, `"Failed"`, `"Received"`, `"Failed"`, `"OJJ1MPU40Z"`, `""`}, nil},
+		"m2m with a receipt all the same":      {"webhook_m2m_transaction_received.json", []string{`"currency"`, `"reference":"R1","currency"`}, movingSamples["webhook_m2m_transaction_received.json"]},
+		"m2m that is completed":                {"webhook_m2m_transaction_received.json", []string{`m2m_transaction_received`, `m2m_transaction_completed`, `"Received"`, `"Completed"`}, movingSamples["webhook_m2m_transaction_received.json"]},
+		"a settlement that failed":             {"webhook_settlement_transfer_completed_bank.json", []string{`"Transferred"`, `"Cancelled"`}, nil},
+	} {
+		t.Run(name, func(t *testing.T) { requireEntries(t, edited(t, test.from, test.replace...), false, test.want...) })
+	}
+	requireEntries(t, (*kopokopo.Notification)(nil), false)
+	requireEntries(t, &kopokopo.Notification{}, false)
+	requireEntries(t, kopokopo.TransactionEvent{Transaction: transaction("Reversed")}, false, gaveBack)
+	requireEntries(t, kopokopo.TransactionEvent{Transaction: transaction("Received")}, false, paid)
+	for _, empty := range []mover{kopokopo.IncomingPayment{}, kopokopo.SendMoney{}, kopokopo.Payment{}, kopokopo.SettlementTransfer{}, kopokopo.Reversal{}, kopokopo.PaymentLink{}, kopokopo.Polling{}} {
+		requireEntries(t, empty, false)
+	}
+}
