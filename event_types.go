@@ -74,8 +74,8 @@ type DarajaEvent struct {
 
 // resultKind is how the results of one type of resource are read, and read again.
 type resultKind struct {
-	decode func(body []byte) (document any, outcome Outcome, err error)
-	reread func(ctx context.Context, c *Client, id string, v1 bool) (document any, outcome Outcome, raw json.RawMessage, err error)
+	decode func(body []byte) (document Payload, outcome Outcome, err error)
+	reread func(ctx context.Context, c *Client, id string, v1 bool) (document Payload, outcome Outcome, raw json.RawMessage, err error)
 }
 
 // getter is the Get of any endpoint.
@@ -86,14 +86,14 @@ type getter[A any] interface {
 // resultOf makes the resultKind of documents with attributes A.
 func resultOf[A Outcomer](pick func(c *Client, v1 bool) getter[A]) resultKind {
 	return resultKind{
-		decode: func(body []byte) (any, Outcome, error) {
+		decode: func(body []byte) (Payload, Outcome, error) {
 			doc, err := decodeDocument[A](body)
 			if err != nil {
 				return nil, OutcomePending, err
 			}
 			return doc, doc.Attributes.Outcome(), nil
 		},
-		reread: func(ctx context.Context, c *Client, id string, v1 bool) (any, Outcome, json.RawMessage, error) {
+		reread: func(ctx context.Context, c *Client, id string, v1 bool) (Payload, Outcome, json.RawMessage, error) {
 			doc, err := pick(c, v1).Get(ctx, id)
 			if err != nil {
 				return nil, OutcomePending, nil, err
