@@ -38,6 +38,42 @@ func ExampleClient_WebhookHandler() {
 
 func credit(context.Context, string, kopokopo.Decimal) error { return nil }
 
+// One function for each kind of payload, and Other for the rest. Without Other, what
+// has no case would be delivered again until somebody looks at it.
+func ExampleDispatch() {
+	handler, err := kopokopo.NewWebhookHandler(kopokopo.HandlerConfig{Keys: []string{"api-key"}}, kopokopo.Dispatch{
+		IncomingPayment: func(ctx context.Context, n *kopokopo.Notification, p *kopokopo.Document[kopokopo.IncomingPayment]) error {
+			switch p.Attributes.Outcome() {
+			case kopokopo.OutcomeSucceeded:
+				return credit(ctx, n.Reference, p.Attributes.Event.Resource.Amount)
+			case kopokopo.OutcomeFailed:
+				fmt.Println("order", p.Attributes.Metadata["order"], "was not paid:", p.Attributes.FailureCode())
+			}
+			return nil // acknowledged; an error makes K2 deliver again
+		},
+		Other: func(_ context.Context, n *kopokopo.Notification) error {
+			fmt.Println("not for this shop:", n.Topic)
+			return nil
+		},
+	}.Handle)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, body := range []string{
+		`{"data":{"id":"a652f86f","type":"incoming_payment","attributes":{"status":"Failed","metadata":{"order":"1001"},"event":{"resource":null,"errors":["Request cancelled by user"]}}}}`,
+		`{"topic":"customer_created","id":"2133dbfb","event":{"resource":{"first_name":"Jane"}}}`,
+	} {
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, kopokopotest.Signed("https://shop.example/webhooks", []byte(body), "api-key"))
+		fmt.Println(answer.Code)
+	}
+	// Output:
+	// order 1001 was not paid: cancelled
+	// 200
+	// not for this shop: customer_created
+	// 200
+}
+
 // One payment by STK push arrives twice: as the result of the request, and as
 // buygoods_transaction_received, in either order. The M-PESA receipt is the same, so
 // that a ledger with a unique receipt credits it once. A reversal has the same
