@@ -59,11 +59,16 @@ var (
 var (
 	// ErrPaymentFailed means that a payment is final and no money moved.
 	ErrPaymentFailed = errors.New("payment failed")
-	// ErrPaymentPending means that a payment is not final yet.
+	// ErrPaymentPending means that no final result of a payment is known yet: it has
+	// neither succeeded nor failed.
 	ErrPaymentPending = errors.New("payment pending")
 	// ErrPartial means that some of a payment's parts succeeded and others failed.
 	ErrPartial = errors.New("only a part succeeded")
-	// ErrStillPending means that waiting ended before the result was there.
+	// ErrStillPending means that waiting ended before the result was there. Where a
+	// payment was waited for (STK push, send money, sweep, reversal, version 1 payments
+	// and settlement transfers), it is [ErrPaymentPending] too; for a polling, an SMS or a
+	// payment link it is not, since no money was to move. Where nobody waited, as in
+	// [SDK.ProcessIncommingMpesaPayment], there is ErrPaymentPending only.
 	ErrStillPending = errors.New("still pending")
 )
 
