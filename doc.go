@@ -30,7 +30,7 @@
 // and is the way home from an unknown outcome.
 //
 // Statuses are read whole: [Outcomer] says what became of a resource, since K2 says
-// "Processed" of a payment that was not paid.
+// "Processed" of a payment that was not paid. [FailureCode] says in a word why one failed.
 //
 // # Webhooks
 //
@@ -53,7 +53,8 @@
 // K2 tells of one movement of money in several shapes. A [LedgerEntry] has one Key for
 // it in all of them.
 //
-// [VerifySignature] and [ParseEvent] are its parts, for programs with a server of
+// [Dispatch] makes such a function of one for each kind of payload. [VerifySignature]
+// and [ParseEvent] are the handler's parts, for programs with a server of
 // their own. Package kyshi does the same for Kyshi's webhooks.
 //
 // # Secrets

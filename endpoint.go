@@ -17,7 +17,9 @@ import (
 // Request is what the Create methods take: a value that can tell whether K2 could
 // accept it.
 type Request interface {
-	// Validate returns a [*ValidationError] that lists every faulty field, or nil.
+	// Validate returns a [*ValidationError] that lists every faulty field, or nil. It
+	// knows no client: where [Config.CallbackURL] fills a field, ask the Validate of the
+	// client's endpoint instead.
 	Validate() error
 }
 
@@ -129,6 +131,12 @@ func (e *Endpoint[Req, A]) Create(ctx context.Context, req Req, opts ...CallOpti
 	return e.routed().create(ctx, req, opts)
 }
 
+// Validate checks a request as Create does: it fills in the client's defaults, such as
+// [Config.CallbackURL], and asks the request's own Validate. The error is the one that
+// Create without options would return, with a [*ValidationError] in it, or nil. Nothing
+// is sent.
+func (e *Endpoint[Req, A]) Validate(req Req) error { return e.routed().validate(req) }
+
 // Get reads a resource (GET). id is a resource's id, or a Location on the
 // configured host.
 func (e *Endpoint[Req, A]) Get(ctx context.Context, id string, opts ...CallOption) (*Document[A], error) {
@@ -149,6 +157,9 @@ func (e *Endpoint[Req, A]) routed() route {
 func (e *AsyncEndpoint[Req, A]) Create(ctx context.Context, req Req, opts ...CallOption) (Ref, error) {
 	return e.routed().create(ctx, req, opts)
 }
+
+// Validate checks a request as Create does. See [Endpoint.Validate].
+func (e *AsyncEndpoint[Req, A]) Validate(req Req) error { return e.routed().validate(req) }
 
 // Get reads a resource (GET) in its present state, which its attributes'
 // Outcome tells. id is a resource's id, or a Location on the configured host.
@@ -211,28 +222,15 @@ func (r route) compose(call *request, req Request, opts []CallOption) (keyedRequ
 	if err := r.prepare(call, "", opts); err != nil {
 		return nil, err
 	}
-	wired, ok := req.(wireRequest)
-	if !ok {
-		return nil, errors.New("the request is not of one of this package's types")
-	}
-	wired = wired.withCallback(r.core.callback)
-	var keyed keyedRequest
-	if call.key != "" {
-		if keyed, ok = wired.(keyedRequest); !ok || !r.keyed {
-			return nil, unkeyed(r.name)
-		}
-		var err error
-		if wired, err = keyed.withKey(call.key); err != nil {
-			return nil, err
-		}
-		keyed = wired.(keyedRequest)
-	}
-	if err := wired.Validate(); err != nil {
+	wired, err := r.complete(req, call.key)
+	if err != nil {
 		return nil, err
 	}
-	var err error
 	call.Body, err = wireJSON(wired.wire())
-	return keyed, err
+	if call.key == "" {
+		return nil, err
+	}
+	return wired.(keyedRequest), err
 }
 
 // send sends a create and reads which resource K2 has made.
@@ -246,6 +244,39 @@ func (r route) send(ctx context.Context, call *request) (Ref, error) {
 		return ref, call.fail(outbound.Unknown, rep.Attempts, ErrNoLocation) // what K2 said may help to find it
 	}
 	return ref, nil
+}
+
+// validate is Validate without the types.
+func (r route) validate(req Request) error {
+	call := r.write("create "+r.name, "")
+	if err := r.prepare(call, "", nil); err != nil {
+		return call.fail(outbound.NotSent, 0, err)
+	}
+	if _, err := r.complete(req, ""); err != nil {
+		return call.fail(outbound.NotSent, 0, err)
+	}
+	return nil
+}
+
+// complete fills in the client's defaults, and the idempotency key if there is one, and
+// returns what can be sent.
+func (r route) complete(req Request, key string) (wireRequest, error) {
+	wired, ok := req.(wireRequest)
+	if !ok {
+		return nil, errors.New("the request is not of one of this package's types")
+	}
+	wired = wired.withCallback(r.core.callback)
+	if key != "" {
+		keyed, ok := wired.(keyedRequest)
+		if !ok || !r.keyed {
+			return nil, unkeyed(r.name)
+		}
+		var err error
+		if wired, err = keyed.withKey(key); err != nil {
+			return nil, err
+		}
+	}
+	return wired, wired.Validate()
 }
 
 // get is Get without the types. It returns the bare id beside the answer.
@@ -314,31 +345,8 @@ func (r route) prepare(call *request, suffix string, opts []CallOption) error {
 	return nil
 }
 
-// checkToken refuses a token that no header can carry.
-func checkToken(token string) error {
-	v := validation{what: "request"}
-	switch {
-	case token == "":
-		v.add("token", "is empty", ErrEmptyToken)
-	case !outbound.IsToken(token):
-		v.add("token", "must not contain white space or control characters", nil)
-	}
-	return v.err()
-}
-
 // errNotMade is the error of every method of a zero value.
 var errNotMade = errors.New("the client was not made by New")
-
-// maxID is longer than any id K2 makes.
-const maxID = 128
-
-// isID reports whether id is safe as a segment of a path. Ids of K2 are UUIDs, or
-// nearly: several on record are not valid ones.
-func isID(id string) bool {
-	return id != "" && len(id) <= maxID && !strings.ContainsFunc(id, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
-	})
-}
 
 // bareID returns the id in what a caller gave: an id, or a Location of this very
 // resource on the configured host.

@@ -59,11 +59,16 @@ var (
 var (
 	// ErrPaymentFailed means that a payment is final and no money moved.
 	ErrPaymentFailed = errors.New("payment failed")
-	// ErrPaymentPending means that a payment is not final yet.
+	// ErrPaymentPending means that no final result of a payment is known yet: it has
+	// neither succeeded nor failed.
 	ErrPaymentPending = errors.New("payment pending")
 	// ErrPartial means that some of a payment's parts succeeded and others failed.
 	ErrPartial = errors.New("only a part succeeded")
-	// ErrStillPending means that waiting ended before the result was there.
+	// ErrStillPending means that waiting ended before the result was there. Where a
+	// payment was waited for (STK push, send money, sweep, reversal, version 1 payments
+	// and settlement transfers), it is [ErrPaymentPending] too; for a polling, an SMS or a
+	// payment link it is not, since no money was to move. Where nobody waited, as in
+	// [SDK.ProcessIncommingMpesaPayment], there is ErrPaymentPending only.
 	ErrStillPending = errors.New("still pending")
 )
 
@@ -221,46 +226,3 @@ func (e *foreignError) As(target any) bool {
 	}
 	return errors.As(e.error, target)
 }
-
-// FailedError is a result that is final and not a success.
-type FailedError struct {
-	ID      string   // The resource.
-	Type    string   // Its type: "incoming_payment", "send_money".
-	Outcome Outcome  // OutcomeFailed or OutcomePartial.
-	Reasons []string // K2's reasons, as far as it gave any; digits of phone numbers are masked.
-}
-
-// newFailedError makes the error of a result that is final and not a success.
-func newFailedError(id, kind string, outcome Outcome, reasons []string) *FailedError {
-	e := &FailedError{ID: id, Type: kind, Outcome: outcome}
-	for _, reason := range reasons {
-		e.Reasons = append(e.Reasons, redact.Text(reason))
-	}
-	return e
-}
-
-// Error implements error.
-func (e *FailedError) Error() string {
-	text := "kopokopo: " + orDefault(strings.ReplaceAll(e.Type, "_", " "), "payment") + ": failed"
-	if e.Outcome == OutcomePartial {
-		text = strings.TrimSuffix(text, "failed") + ErrPartial.Error()
-	}
-	if len(e.Reasons) > 0 {
-		text += ": " + redact.Text(strings.Join(e.Reasons, "; "))
-	}
-	return text
-}
-
-// Is reports [ErrPartial] for a partial result and [ErrPaymentFailed] for a failed payment.
-func (e *FailedError) Is(target error) bool {
-	switch target {
-	case ErrPartial:
-		return e.Outcome == OutcomePartial
-	case ErrPaymentFailed:
-		return e.Outcome == OutcomeFailed && !slices.Contains(noPayments, e.Type)
-	}
-	return false
-}
-
-// noPayments are the asynchronous resources in which no money moves.
-var noPayments = []string{"polling", "transaction_sms_notification", "payment_link"}

@@ -76,8 +76,8 @@ type DarajaEvent struct {
 
 // resultKind is how the results of one type of resource are read, and read again.
 type resultKind struct {
-	decode func(body []byte) (document any, outcome Outcome, err error)
-	reread func(ctx context.Context, c *Client, id string, v1 bool) (document any, outcome Outcome, raw json.RawMessage, err error)
+	decode func(body []byte) (document Payload, outcome Outcome, err error)
+	reread func(ctx context.Context, c *Client, id string, v1 bool) (document Payload, outcome Outcome, raw json.RawMessage, err error)
 }
 
 // getter is the Get of any endpoint.
@@ -89,14 +89,14 @@ type getter[A any] interface {
 // endpoints that have them: one, or that of version 2 of the API and that of version 1.
 func resultOf[A Outcomer](versions ...func(c *Client) getter[A]) resultKind {
 	return resultKind{
-		decode: func(body []byte) (any, Outcome, error) {
+		decode: func(body []byte) (Payload, Outcome, error) {
 			doc, err := decodeDocument[A](body)
 			if err != nil {
 				return nil, OutcomePending, err
 			}
 			return doc, doc.Attributes.Outcome(), nil
 		},
-		reread: func(ctx context.Context, c *Client, id string, v1 bool) (any, Outcome, json.RawMessage, error) {
+		reread: func(ctx context.Context, c *Client, id string, v1 bool) (Payload, Outcome, json.RawMessage, error) {
 			named, other := versions[0], versions[len(versions)-1]
 			if v1 {
 				named, other = other, named

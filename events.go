@@ -25,7 +25,8 @@ const (
 	KindDaraja  NotificationKind = "daraja"  // A payment in Safaricom's shape: {"TransactionType":…}.
 )
 
-// Notification is one thing K2 has posted. Switch on the type of Payload:
+// Notification is one thing K2 has posted. Switch on the type of Payload, or let a
+// [Dispatch] do it:
 //
 //	switch p := n.Payload.(type) {
 //	case *kopokopo.TransactionEvent:                      // buygoods, b2b, m2m and card events
@@ -47,7 +48,7 @@ type Notification struct {
 	Revision  int              // 1, and higher for each other body that came under the same Key after one was handled.
 	KeyIndex  int              // Which of the handler's keys signed it: 0 for the first. A later one means that a rotation is not over.
 	Sample    bool             // It is a sample of this package's, not a payment.
-	Payload   any              // A pointer to what it is, or nil if this package does not know it.
+	Payload   Payload          // What it is, or nil if this package does not know it.
 	Raw       []byte           // The body exactly as it was signed.
 
 	final bool // a result that will not change

@@ -62,7 +62,7 @@ func waitForPayment(ctx context.Context, client *kopokopo.Client, ref kopokopo.R
 		receipt := payment.Attributes.Event.Resource
 		fmt.Println("paid", receipt.Amount, "at till", receipt.TillNumber)
 	case errors.Is(err, kopokopo.ErrPaymentFailed):
-		fmt.Println("not paid:", payment.Attributes.Reasons())
+		fmt.Println("not paid:", payment.Attributes.FailureCode(), payment.Attributes.Reasons())
 	default:
 		return err // still pending, say: wait again by the id, also after a restart
 	}
@@ -147,7 +147,7 @@ func Example() {
 	// <nil>
 	// paid 1500.0 at till 1234567
 	// <nil>
-	// not paid: [The initiator information is invalid.]
+	// not paid: wrong_pin [The initiator information is invalid.]
 	// <nil>
 	// all of it arrived
 	// <nil>

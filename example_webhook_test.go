@@ -37,6 +37,43 @@ func ExampleClient_WebhookHandler() {
 func welcome(context.Context, string) error       { return nil }
 func remind(context.Context, any, []string) error { return nil }
 
+// One function for each kind of payload, and Other for the rest. Without Other, what
+// has no case would be delivered again until somebody looks at it.
+func ExampleDispatch() {
+	handler, err := kopokopo.NewWebhookHandler(kopokopo.HandlerConfig{Keys: []string{"api-key"}}, kopokopo.Dispatch{
+		IncomingPayment: func(_ context.Context, n *kopokopo.Notification, p *kopokopo.Document[kopokopo.IncomingPayment]) error {
+			if p.Attributes.Outcome() == kopokopo.OutcomeFailed {
+				fmt.Println("order", p.Attributes.Metadata["order"], "was not paid:", p.Attributes.FailureCode())
+			}
+			entries, undecided := n.Entries() // book them by key, as the example of Entries shows
+			for _, e := range entries {
+				fmt.Println("book", e.Key)
+			}
+			return undecided // nil is acknowledged; an error makes K2 deliver again
+		},
+		Other: func(_ context.Context, n *kopokopo.Notification) error {
+			fmt.Println("not for this shop:", n.Topic)
+			return nil
+		},
+	}.Handle)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, body := range []string{
+		`{"data":{"id":"a652f86f","type":"incoming_payment","attributes":{"status":"Failed","metadata":{"order":"1001"},"event":{"resource":null,"errors":["Request cancelled by user"]}}}}`,
+		`{"topic":"customer_created","id":"2133dbfb","event":{"resource":{"first_name":"Jane"}}}`,
+	} {
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, kopokopotest.Signed("https://shop.example/webhooks", []byte(body), "api-key"))
+		fmt.Println(answer.Code)
+	}
+	// Output:
+	// order 1001 was not paid: cancelled
+	// 200
+	// not for this shop: customer_created
+	// 200
+}
+
 // One payment by STK push arrives twice: as the result of the request, and as
 // buygoods_transaction_received, in either order. Both have entries of the same key,
 // so that a ledger with a unique key books it once. A reversed event has the receipt

@@ -75,7 +75,8 @@ type SDK interface {
 	ProcessIncommingMpesaPayment(grantType string) (string, error)
 	// QueryIncommingMpesaPayment returns an incoming payment in its present state, by
 	// its id or Location (GET /api/v1/incoming_payments/{id}). The result is part of
-	// it if there is one.
+	// it if there is one: the event's Outcome says what became of the payment, and its
+	// FailureCode and Reasons why it failed.
 	QueryIncommingMpesaPayment(token, id string) (IncomingPaymentEvent, error)
 	// AddPayRecipients adds an external entity that will be the destination of
 	// payments, and returns its id (POST /api/v1/pay_recipients).

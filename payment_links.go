@@ -26,6 +26,9 @@ func (e *PaymentLinkEndpoint) Create(ctx context.Context, req PaymentLinkReq, op
 	return e.routed().create(ctx, req, opts)
 }
 
+// Validate checks a request as Create does. See [Endpoint.Validate].
+func (e *PaymentLinkEndpoint) Validate(req PaymentLinkReq) error { return e.routed().validate(req) }
+
 // Get reads a link in its present state (GET /api/v2/payment_links/{id}).
 func (e *PaymentLinkEndpoint) Get(ctx context.Context, id string, opts ...CallOption) (*Document[PaymentLink], error) {
 	return getDocument[PaymentLink](ctx, e.routed(), id, opts)

@@ -93,6 +93,25 @@ func (p IncomingPayment) Outcome() Outcome {
 // Reasons implements [Outcomer].
 func (p IncomingPayment) Reasons() []string { return p.Event.Errors }
 
+// Outcome implements [Outcomer]: what became of the payment, read from all of its
+// statuses as [IncomingPayment] does, so that nothing needs to be compared with
+// "Success". After OutcomeSucceeded, Attributes.Resource has an ID or a Reference. A
+// document of another type is pending.
+func (ipe IncomingPaymentEvent) Outcome() Outcome {
+	if ipe.Type != "" && strings.TrimSuffix(ipe.Type, "s") != "incoming_payment" {
+		return OutcomePending
+	}
+	a := ipe.Attributes
+	payment := IncomingPayment{Status: a.Status, Event: IncomingPaymentEntry{
+		Resource: &Transaction{ID: a.Resource.ID, Reference: a.Resource.Reference, Status: a.Resource.Status},
+		Errors:   a.Errors,
+	}}
+	return payment.Outcome()
+}
+
+// Reasons implements [Outcomer].
+func (ipe IncomingPaymentEvent) Reasons() []string { return ipe.Attributes.Errors }
+
 // Payment is what is known of a payment to a registered recipient: the document of
 // GET /api/v1/payments/{id}, and of the callback.
 type Payment struct {

@@ -74,3 +74,85 @@ func (r ExternalRecipientReq) wire() any {
 		Recipient PaymentRecipient `json:"external_recipient"`
 	}{canonicalRecipientType(r.Type), r.Recipient.canonical(r.Type)}
 }
+
+// MerchantBankAccountReq registers a bank account of the merchant's own, to settle
+// to (POST /api/v2/merchant_bank_accounts).
+type MerchantBankAccountReq struct {
+	AccountName         string `json:"account_name,omitempty"`      // The name of the account, as the bank has it.
+	BankBranchReference string `json:"bank_branch_ref,omitempty"`   // The branch, from the dashboard: the API lists none.
+	AccountNumber       string `json:"account_number,omitempty"`    // The number of the account.
+	SettlementMethod    string `json:"settlement_method,omitempty"` // "EFT" or "RTS".
+	Nickname            string `json:"nickname,omitempty"`          // The merchant's name for it, optional (version 2).
+}
+
+// MerchantBankAccount is a bank account of the merchant's own
+// (GET /api/v2/merchant_bank_accounts/{id}).
+type MerchantBankAccount struct {
+	Status              string `json:"status"`            // "Approved".
+	AccountReference    string `json:"account_reference"` // What ToMerchantBankAccount takes. K2 may not tell it: see the dashboard.
+	BankBranchReference string `json:"bank_branch_ref"`   // The branch.
+	AccountName         string `json:"account_name"`      // The name of the account.
+	AccountNumber       string `json:"account_number"`    // The number of the account.
+	SettlementMethod    string `json:"settlement_method"` // "EFT" or "RTS".
+	Nickname            string `json:"nickname"`          // The merchant's name for it.
+}
+
+// Validate implements [Request].
+func (r MerchantBankAccountReq) Validate() error {
+	v := validation{what: "merchant bank account"}
+	v.require("account_name", r.AccountName)
+	v.reference("bank_branch_ref", r.BankBranchReference)
+	v.require("account_number", r.AccountNumber)
+	v.settlementMethod("settlement_method", r.SettlementMethod)
+	return v.err()
+}
+
+func (r MerchantBankAccountReq) withCallback(string) wireRequest { return r }
+
+func (r MerchantBankAccountReq) wire() any {
+	type body MerchantBankAccountReq
+	r.SettlementMethod = canonicalSettlementMethod(r.SettlementMethod)
+	return body(r)
+}
+
+// MerchantWalletReq registers a mobile wallet of the merchant's own, to settle to
+// (POST /api/v2/merchant_wallets).
+type MerchantWalletReq struct {
+	FirstName   string `json:"first_name,omitempty"`   // Of the wallet's owner.
+	LastName    string `json:"last_name,omitempty"`    // Of the wallet's owner.
+	PhoneNumber string `json:"phone_number,omitempty"` // In any form that ParsePhone reads.
+	Network     string `json:"network,omitempty"`      // NetworkSafaricom.
+	Nickname    string `json:"nickname,omitempty"`     // The merchant's name for it, optional (version 2).
+}
+
+// MerchantWallet is a mobile wallet of the merchant's own
+// (GET /api/v2/merchant_wallets/{id}).
+type MerchantWallet struct {
+	Status           string `json:"status"`            // "Approved".
+	AccountReference string `json:"account_reference"` // What ToMerchantWallet takes. K2 may not tell it: see the dashboard.
+	FirstName        string `json:"first_name"`        // Of the wallet's owner.
+	LastName         string `json:"last_name"`         // Of the wallet's owner.
+	PhoneNumber      string `json:"phone_number"`      // The wallet.
+	Network          string `json:"network"`           // "Safaricom".
+	Nickname         string `json:"nickname"`          // The merchant's name for it.
+}
+
+// Validate implements [Request].
+func (r MerchantWalletReq) Validate() error {
+	v := validation{what: "merchant wallet"}
+	v.require("first_name", r.FirstName)
+	v.require("last_name", r.LastName)
+	v.phone("phone_number", r.PhoneNumber)
+	v.require("network", r.Network)
+	return v.err()
+}
+
+func (r MerchantWalletReq) withCallback(string) wireRequest { return r }
+
+// wire writes the phone with a plus, as K2 documents it for wallets.
+func (r MerchantWalletReq) wire() any {
+	type body MerchantWalletReq
+	phone, _ := ParsePhone(r.PhoneNumber) // validated
+	r.PhoneNumber = phone.E164()
+	return body(r)
+}

@@ -108,10 +108,14 @@ func (e *SendMoneyEndpoint) Create(ctx context.Context, req SendMoneyReq, opts .
 // (POST /api/v2/send_money without destinations, which K2 documents as just that).
 // Errors are those of Create; Get and Wait read the result.
 func (e *SendMoneyEndpoint) Sweep(ctx context.Context, req SweepReq, opts ...CallOption) (Ref, error) {
-	r := e.routed()
-	r.name = "sweep"
-	return r.create(ctx, req, opts)
+	return e.sweeping().create(ctx, req, opts)
 }
+
+// Validate checks a request as Create does. See [Endpoint.Validate].
+func (e *SendMoneyEndpoint) Validate(req SendMoneyReq) error { return e.routed().validate(req) }
+
+// ValidateSweep checks a request as Sweep does. See [Endpoint.Validate].
+func (e *SendMoneyEndpoint) ValidateSweep(req SweepReq) error { return e.sweeping().validate(req) }
 
 // Get reads a request in its present state, which its attributes' Outcome tells
 // (GET /api/v2/send_money/{id}).
@@ -135,6 +139,13 @@ func (e *SendMoneyEndpoint) routed() route {
 		return route{}
 	}
 	return e.route
+}
+
+// sweeping is the endpoint under the name that errors of Sweep have.
+func (e *SendMoneyEndpoint) sweeping() route {
+	r := e.routed()
+	r.name = "sweep"
+	return r
 }
 
 // SendMoney is what is known of a send money request or a sweep: the document of

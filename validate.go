@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/kopokopo-go/kopokopo/internal/outbound"
 )
 
 // maxMetadata is how many metadata pairs K2 takes (K2 docs).
@@ -51,6 +53,29 @@ func (v *validation) reference(field, value string) {
 	if strings.TrimSpace(value) == "" {
 		v.add(field, "is required", ErrEmptyID)
 	}
+}
+
+// checkToken refuses a token that no header can carry.
+func checkToken(token string) error {
+	v := validation{what: "request"}
+	switch {
+	case token == "":
+		v.add("token", "is empty", ErrEmptyToken)
+	case !outbound.IsToken(token):
+		v.add("token", "must not contain white space or control characters", nil)
+	}
+	return v.err()
+}
+
+// maxID is longer than any id K2 makes.
+const maxID = 128
+
+// isID reports whether id is safe as a segment of a path. Ids of K2 are UUIDs, or
+// nearly: several on record are not valid ones.
+func isID(id string) bool {
+	return id != "" && len(id) <= maxID && !strings.ContainsFunc(id, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
+	})
 }
 
 // callback requires a URL that K2 can post to: HTTPS, or HTTP to a loopback

@@ -48,7 +48,8 @@ func WithWaitLimit(d time.Duration) CallOption {
 // The error is nil only if all of it succeeded. Otherwise it is
 //   - a [*FailedError], which is [ErrPaymentFailed] for a payment, or [ErrPartial],
 //   - [ErrStillPending] after five minutes, or what [WithWaitLimit] says,
-//   - [ErrStillPending] and the context's own error as soon as the context ends,
+//   - [ErrStillPending] and the context's own error as soon as the context ends; both
+//     are [ErrPaymentPending] too where it is a payment that was waited for,
 //   - the error of a look that makes further ones pointless, such as
 //     [ErrUnauthorized]. None of them speaks of the money.
 //
@@ -153,9 +154,9 @@ func (w *waiter[A]) sleep(ctx context.Context, d time.Duration) (arrived bool, e
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		return false, pending(ctx.Err())
+		return false, w.pending(ctx.Err())
 	case <-w.core.engine.Done():
-		return false, pending(ErrClosed)
+		return false, w.pending(ErrClosed)
 	case <-w.mail.news:
 		return true, nil
 	case <-timer.C:
@@ -188,9 +189,9 @@ func (w *waiter[A]) look(ctx context.Context) (done bool, err error) {
 	}
 	switch {
 	case ctx.Err() != nil:
-		return true, w.fail(pending(ctx.Err()))
+		return true, w.fail(w.pending(ctx.Err()))
 	case w.core.engine.Life().Err() != nil:
-		return true, w.fail(pending(ErrClosed))
+		return true, w.fail(w.pending(ErrClosed))
 	case w.pointless(err):
 		return true, err
 	}
@@ -250,7 +251,7 @@ func (w *waiter[A]) pointless(err error) bool {
 
 // late is the error of a wait that has reached its limit.
 func (w *waiter[A]) late() error {
-	err := fmt.Errorf("%w after %v", ErrStillPending, w.limit)
+	err := fmt.Errorf("%w after %v", w.still(), w.limit)
 	if answer, ok := asAPIError(w.lastErr); ok {
 		err = fmt.Errorf("%w, and the last look failed: %w", err, answer)
 	} else if w.lastErr != nil {
@@ -262,7 +263,24 @@ func (w *waiter[A]) late() error {
 }
 
 // pending says that it is not the resource that has ended.
-func pending(err error) error { return fmt.Errorf("%w: %w", ErrStillPending, err) }
+func (w *waiter[A]) pending(err error) error { return fmt.Errorf("%w: %w", w.still(), err) }
+
+// still is ErrStillPending of what is waited for.
+func (w *waiter[A]) still() error {
+	return stillPending{payment: w.class == outbound.Collect || w.class == outbound.PayOut}
+}
+
+// stillPending is [ErrStillPending], and [ErrPaymentPending] where money was to move:
+// a program that looks for either finds it.
+type stillPending struct{ payment bool }
+
+// Error implements error.
+func (stillPending) Error() string { return ErrStillPending.Error() }
+
+// Is implements the comparison of [errors.Is].
+func (e stillPending) Is(target error) bool {
+	return target == ErrStillPending || e.payment && target == ErrPaymentPending
+}
 
 func (w *waiter[A]) fail(err error) error {
 	return &CallError{Op: "wait for " + w.name, Attempts: w.looks, Err: err}

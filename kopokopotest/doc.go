@@ -21,15 +21,17 @@
 //
 // # How requests end
 //
-//   - A customer pays, unless the till is [FailTill]. [SuccessTill] is there for tests
-//     that also run against Kopo Kopo's sandbox.
+//   - A customer pays, unless the till is [FailTill] or [WithFailure] says of the phone
+//     why not: a wrong PIN, no answer, and so on. [SuccessTill] is there for tests that
+//     also run against Kopo Kopo's sandbox.
 //   - Money out arrives, unless it is for [FailPhone], or for a till, paybill or bank
 //     account of nothing but zeros. Then that disbursement is Cancelled, with
 //     "The balance is insufficient for the transaction" in v2, while the whole still
 //     says Processed: as at Kopo Kopo, only the inner status tells.
 //   - A reversal succeeds, unless its reason is [FailReason].
 //   - A payment link is paid when the test calls [Server.PayLink].
-//   - [WithOutcome] decides otherwise, for any request.
+//   - [WithOutcome] decides otherwise, for any request. [FailureReasons] has M-PESA's
+//     words for each cause.
 //
 // # How far it can be trusted
 //
@@ -42,8 +44,9 @@
 // Observed by users of the real thing: the bodyless 403 without a User-Agent, the
 // two magic tills, the limits of send_money and its errors list, no plus in its
 // phone numbers, the refusal of duplicate v1 recipients and of names with digits or
-// punctuation, error reasons as text in v1 and as a list in v2, tills with and
-// without their K, an event and a callback for one payment with the same reference.
+// punctuation, error reasons as text in v1 and as a list in v2, and their words, tills
+// with and without their K, an event and a callback for one payment with the same
+// reference.
 //
 // Assumed, because nothing is published: the JSON of 401 and 404, the texts for
 // metadata and callback URLs, one event id for all subscribers, the redelivery

@@ -1,6 +1,10 @@
 package kopokopotest
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/kopokopo-go/kopokopo"
+)
 
 // incomingRules: an STK push needs a till, a payer and an amount (K2 docs).
 var incomingRules = rules{
@@ -33,12 +37,50 @@ func incomingEvent(resource, errors any) object {
 	return object{{"type", "Incoming Payment Request"}, {"resource", resource}, {"errors", errors}}
 }
 
-// endIncoming pays, or fails as the till says. Failed v1 payments carry their
+// failureTexts are M-PESA's texts, in the forms in which K2 was seen to pass them on.
+var failureTexts = map[kopokopo.FailureCode]string{
+	kopokopo.FailureWrongPIN:            "The initiator information is invalid.",
+	kopokopo.FailureCancelled:           "Request cancelled by user",
+	kopokopo.FailureNoAnswer:            "[STK_CB - ]DS timeout.",
+	kopokopo.FailureInsufficientBalance: noFunds,
+	kopokopo.FailureExpired:             "[STK_CB - ]Transaction expired. No MO has been received",
+	kopokopo.FailureInProgress:          "Unable to lock subscriber, a transaction is already in process for the current subscriber",
+	kopokopo.FailureLimitOrBusy:         "System busy",
+	kopokopo.FailureNotDelivered:        "An error occurred while sending a push request",
+}
+
+// FailureReasons returns the reasons with which a payment fails for a cause, in M-PESA's
+// words, for the function of [WithOutcome]: a client reads the code back from them. A
+// code without a text, such as [kopokopo.FailureUnknown], is its own text, and an empty
+// one is no failure: nil.
+func FailureReasons(code kopokopo.FailureCode) []string {
+	if code == "" {
+		return nil
+	}
+	if text, ok := failureTexts[code]; ok {
+		return []string{text}
+	}
+	return []string{string(code)}
+}
+
+// declined is why the customer with this phone does not pay at this till, nil if it does.
+func (s *settings) declined(phone, till string) []string {
+	number, _ := kopokopo.ParsePhone(phone) // validated
+	if code, ok := s.failures[number.Digits()]; ok {
+		return FailureReasons(code)
+	}
+	if tillDigits(till) == tillDigits(FailTill) {
+		return FailureReasons(kopokopo.FailureWrongPIN)
+	}
+	return nil
+}
+
+// endIncoming pays, or fails as the phone or the till says. Failed v1 payments carry their
 // reason as a string, v2 ones as a list (seen in production and in the v2 docs).
 func endIncoming(s *Server, r *record, why []string) []mail {
 	till := r.req.text("till_number")
-	if len(why) == 0 && tillDigits(till) == tillDigits(FailTill) {
-		why = []string{"The initiator information is invalid."}
+	if len(why) == 0 {
+		why = s.declined(r.req.text("subscriber.phone_number"), till)
 	}
 	if len(why) > 0 {
 		r.attrs.set("status", "Failed")

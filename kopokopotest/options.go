@@ -2,7 +2,10 @@ package kopokopotest
 
 import (
 	"crypto/x509"
+	"fmt"
 	"time"
+
+	"github.com/kopokopo-go/kopokopo"
 )
 
 // Defaults of the options.
@@ -24,6 +27,7 @@ type settings struct {
 	firstWait     time.Duration
 	plan          func(Delivery) DeliveryPlan
 	outcome       func(Submission) []string
+	failures      map[string]kopokopo.FailureCode // of customers, by their phones' digits
 	roots         *x509.CertPool
 
 	sandboxReceipts bool
@@ -38,6 +42,7 @@ func newSettings(opts []Option) settings {
 		tokenLifetime: defaultTokenLifetime,
 		tries:         defaultTries,
 		firstWait:     defaultFirstWait,
+		failures:      map[string]kopokopo.FailureCode{},
 	}
 	for _, opt := range opts {
 		opt(&s)
@@ -98,6 +103,18 @@ type DeliveryPlan struct {
 // called from several goroutines at once.
 func WithOutcome(decide func(Submission) []string) Option {
 	return func(s *settings) { s.outcome = decide }
+}
+
+// WithFailure makes a customer fail to pay: each STK push to the phone ends Failed, for
+// the reason that [FailureReasons] has for the code. Repeat it for further phones; of
+// several for one phone the last counts. What [WithOutcome] decides goes before it, and
+// it goes before the till. It panics for a phone that [kopokopo.ParsePhone] does not read.
+func WithFailure(phone string, code kopokopo.FailureCode) Option {
+	number, err := kopokopo.ParsePhone(phone)
+	if err != nil {
+		panic(fmt.Sprintf("kopokopotest: WithFailure: %v", err))
+	}
+	return func(s *settings) { s.failures[number.Digits()] = code }
 }
 
 // Submission is an accepted request whose result is about to be decided.

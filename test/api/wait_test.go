@@ -100,7 +100,8 @@ func TestWaitTellsAFailure(t *testing.T) {
 		assert.Equal(t, "Failed", doc.Attributes.Status)
 		var failed *kopokopo.FailedError
 		require.ErrorAs(t, err, &failed)
-		assert.Equal(t, kopokopo.FailedError{ID: testID, Type: "incoming_payment", Outcome: isFailed, Reasons: []string{"Request cancelled by *******"}}, *failed)
+		assert.Equal(t, kopokopo.FailedError{ID: testID, Type: "incoming_payment", Outcome: isFailed, Reasons: []string{"Request cancelled by *******"},
+			Code: kopokopo.FailureUnknown}, *failed)
 	})
 }
 
