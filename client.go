@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/kopokopo-go/kopokopo/internal/mailbox"
 	"github.com/kopokopo-go/kopokopo/internal/outbound"
 )
 
@@ -156,7 +157,7 @@ type core struct {
 	logger      *slog.Logger
 	engine      *outbound.Engine
 	intents     *intentKeeper
-	results     results // that reached this process, for those who Wait
+	results     mailbox.Office // that reached this process, for those who Wait
 }
 
 // newCore builds a core from a checked Config.

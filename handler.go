@@ -2,6 +2,7 @@ package kopokopo
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -216,6 +217,15 @@ func (c HandlerConfig) call(fn func(context.Context, *Notification) error) func(
 func (c *Client) wake(n *Notification) {
 	if n.Kind == KindResult && n.final {
 		c.deliver(n.ID, n.Raw)
+	}
+}
+
+// deliver hands the result of an asynchronous resource to everybody in this
+// process who waits for it. raw is the callback's body or the document in it, and
+// comes from K2: its signature has been verified.
+func (c *Client) deliver(id string, raw json.RawMessage) {
+	if c != nil && c.core != nil {
+		c.core.results.Publish(id, raw)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kopokopo-go/kopokopo/internal/mailbox"
 	"github.com/kopokopo-go/kopokopo/internal/outbound"
 )
 
@@ -89,7 +90,7 @@ type waiter[A Outcomer] struct {
 	route
 	id       string
 	opts     []CallOption
-	mail     *mailbox
+	mail     *mailbox.Box
 	begun    time.Time
 	limit    time.Duration
 	looks    int
@@ -111,8 +112,8 @@ func wait[A Outcomer](ctx context.Context, r route, id string, opts []CallOption
 	if err != nil {
 		return nil, w.fail(err)
 	}
-	w.mail = r.core.results.join(w.id)
-	defer r.core.results.leave(w.id, w.mail)
+	w.mail = r.core.results.Join(w.id)
+	defer r.core.results.Leave(w.id, w.mail)
 	err = w.run(ctx)
 	return w.doc, err
 }
@@ -120,7 +121,7 @@ func wait[A Outcomer](ctx context.Context, r route, id string, opts []CallOption
 // run looks until there is a result or a reason to stop.
 func (w *waiter[A]) run(ctx context.Context) error {
 	for {
-		if done, err := w.read(w.core.results.take(w.mail)); done {
+		if done, err := w.read(w.core.results.Take(w.mail)); done {
 			return err
 		}
 		pause := max(w.pace.pause(w.looks), w.askedFor)
@@ -157,7 +158,7 @@ func (w *waiter[A]) sleep(ctx context.Context, d time.Duration) (arrived bool, e
 		return false, w.pending(ctx.Err())
 	case <-w.core.engine.Done():
 		return false, w.pending(ErrClosed)
-	case <-w.mail.news:
+	case <-w.mail.News():
 		return true, nil
 	case <-timer.C:
 		return false, nil
@@ -170,18 +171,18 @@ func (w *waiter[A]) look(ctx context.Context) (done bool, err error) {
 	looking, cancel := context.WithTimeout(ctx, w.core.engine.Timeout())
 	defer cancel()
 	defer context.AfterFunc(w.core.engine.Life(), cancel)()
-	if !w.core.results.during(w.mail, cancel) {
+	if !w.core.results.During(w.mail, cancel) {
 		return false, nil
 	}
 	doc, err := getDocument[A](looking, w.route, w.id, w.opts)
-	w.core.results.during(w.mail, nil)
+	w.core.results.During(w.mail, nil)
 	w.looks++
 	w.lastErr, w.askedFor = err, 0
 	if err == nil {
 		w.doc = doc
 		return w.settled()
 	}
-	if raw := w.core.results.take(w.mail); raw != nil {
+	if raw := w.core.results.Take(w.mail); raw != nil {
 		w.lastErr = nil // it was interrupted
 		if done, err := w.read(raw); done {
 			return true, err

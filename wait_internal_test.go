@@ -3,7 +3,6 @@ package kopokopo
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -39,7 +38,7 @@ func inSilence(t *testing.T, run func(t *testing.T, client *Client, k2 *silent))
 		require.NoError(t, err)
 		run(t, client, k2)
 		require.NoError(t, client.Close())
-		assert.Empty(t, client.core.results.waiting, "every waiter has left")
+		assert.Zero(t, client.core.results.Waiting(), "every waiter has left")
 	})
 }
 
@@ -124,38 +123,9 @@ func TestAResultThatCameBeforeTheWaitIsRemembered(t *testing.T) {
 		_, err := client.IncomingPayments.Wait(t.Context(), "p-1", WithWaitLimit(0))
 		require.ErrorIs(t, err, ErrStillPending)
 		assert.NotZero(t, k2.looks.Load(), "it was forgotten after ten minutes")
-		assert.Empty(t, client.core.results.kept)
-		assert.Zero(t, client.core.results.bytes)
-	})
-}
-
-func TestRememberedResultsAreBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var r results
-		for i := range 3 * maxResults {
-			r.publish(fmt.Sprint(i), json.RawMessage(`{}`))
-		}
-		assert.Len(t, r.kept, maxResults)
-		assert.Equal(t, fmt.Sprint(2*maxResults), r.kept[0].id, "the oldest went")
-		assert.Equal(t, 2*maxResults, r.bytes)
-
-		large := make(json.RawMessage, maxResultBytes/2)
-		for i := range 5 {
-			r.publish(fmt.Sprint("large", i), large)
-		}
-		assert.Len(t, r.kept, 2)
-		assert.LessOrEqual(t, r.bytes, maxResultBytes)
-		r.publish("large4", json.RawMessage(`{}`))
-		assert.Len(t, r.kept, 2, "the newest of an id takes the place of the older")
-		assert.Equal(t, maxResultBytes/2+2, r.bytes)
-		r.publish("huge", make(json.RawMessage, maxResultBytes+1))
-		assert.Len(t, r.kept, 2, "too large to keep")
-
-		time.Sleep(resultKept + time.Second)
-		r.leave("x", r.join("x"))
-		assert.Empty(t, r.kept)
-		assert.Zero(t, r.bytes)
-		assert.Empty(t, r.waiting)
+		ids, size := client.core.results.Kept()
+		assert.Zero(t, ids)
+		assert.Zero(t, size)
 	})
 }
 
