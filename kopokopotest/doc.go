@@ -44,7 +44,7 @@
 // Observed by users of the real thing: the bodyless 403 without a User-Agent, the
 // two magic tills, the limits of send_money and its errors list, no plus in its
 // phone numbers, the refusal of duplicate v1 recipients and of names with digits or
-// punctuation, error reasons as text in v1 and as a list in v2, and their words, tills
+// punctuation, error reasons as text in v1 and as a list in v2, some of their words, tills
 // with and without their K, an event and a callback for one payment with the same
 // reference.
 //

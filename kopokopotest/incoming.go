@@ -37,7 +37,7 @@ func incomingEvent(resource, errors any) object {
 	return object{{"type", "Incoming Payment Request"}, {"resource", resource}, {"errors", errors}}
 }
 
-// failureTexts are M-PESA's texts, in the forms in which K2 was seen to pass them on.
+// failureTexts are M-PESA's texts, those that were seen from K2 in the form seen there.
 var failureTexts = map[kopokopo.FailureCode]string{
 	kopokopo.FailureWrongPIN:            "The initiator information is invalid.",
 	kopokopo.FailureCancelled:           "Request cancelled by user",
