@@ -61,7 +61,7 @@ func trace(change func(*Config[string])) (*Engine[string], *[]string) {
 	note := func(step string) { *steps = append(*steps, step) }
 	m := &memo{states: map[string]State{}, steps: steps}
 	cfg := Config[string]{
-		Name: "test",
+		Name:      "test",
 		Signature: func(h http.Header) (string, error) { return h.Get("Signature"), nil },
 		Verify: func(body []byte, _ string) (int, error) {
 			note("verify")
@@ -209,8 +209,8 @@ func (s slowStore) Claim(_ context.Context, key string, _ [32]byte, _ time.Durat
 	return key, nil
 }
 func (slowStore) Extend(context.Context, string, time.Duration) error { return nil }
-func (slowStore) Commit(context.Context, string) error  { return nil }
-func (slowStore) Release(context.Context, string) error { return nil }
+func (slowStore) Commit(context.Context, string) error                { return nil }
+func (slowStore) Release(context.Context, string) error               { return nil }
 
 // A store that is slow must not keep the sender waiting, nor lose what it claimed.
 func TestSlowClaimDoesNotHoldTheSender(t *testing.T) {
