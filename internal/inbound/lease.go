@@ -23,9 +23,10 @@ type lease struct {
 	ctx context.Context         // of the work; ends when the claim is lost or settled
 	end context.CancelCauseFunc // ends ctx
 
-	mu    sync.Mutex // held during an Extend
+	mu    sync.Mutex // never held while the caller's code runs
 	timer *time.Timer
-	until time.Time // when the lease ends at the earliest
+	calls sync.WaitGroup // an Extend that is under way: there is one at a time
+	until time.Time      // when the lease ends at the earliest; the Extend's own
 }
 
 // keep extends a claim that was made at begun until the lease is stopped.
@@ -40,17 +41,27 @@ func (e *Engine[T]) keep(ctx context.Context, key string, h Standing, begun time
 
 // extend extends the lease once and sets the timer for the next time.
 func (e *Engine[T]) extend(l *lease, key string, claim any) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.ctx.Err() != nil {
-		return // settled since the timer went off
+	if !l.begin() {
+		return
 	}
+	defer l.calls.Done()
 	begun := time.Now()
 	failed := exited
 	defer func() { e.extended(l, key, begun, failed) }()
 	ctx, cancel := context.WithTimeout(l.ctx, extendEvery)
 	defer cancel()
 	failed = e.guarded(func() error { return e.Store.extend(ctx, claim, leaseTime) })
+}
+
+// begin reports whether there is a lease to extend still, and counts a call.
+func (l *lease) begin() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ctx.Err() != nil {
+		return false
+	}
+	l.calls.Add(1)
+	return true
 }
 
 // extended goes on after an Extend. A failed one is tried again for as long as the
@@ -60,10 +71,10 @@ func (e *Engine[T]) extend(l *lease, key string, claim any) {
 func (e *Engine[T]) extended(l *lease, key string, begun time.Time, failed *failure) {
 	next := extendEvery - time.Since(begun)
 	switch {
-	case failed == nil:
-		l.until = begun.Add(leaseTime)
 	case l.ctx.Err() != nil:
 		return // settled meanwhile: what became of this Extend says nothing
+	case failed == nil:
+		l.until = begun.Add(leaseTime)
 	case failed.lost:
 		e.log(l.ctx, slog.LevelError, "another delivery took over while this one was in work: its context is ended", key, failed)
 		l.end(ErrLeaseLost)
@@ -76,7 +87,16 @@ func (e *Engine[T]) extended(l *lease, key string, begun time.Time, failed *fail
 		}
 		alarm.raise(l.ctx, e.Logger, slog.LevelError, e.Name+": "+message, slog.String("key", key), slog.String("error", failed.text))
 	}
-	l.timer.Reset(next)
+	l.again(next)
+}
+
+// again sets the timer once more, unless the lease was stopped.
+func (l *lease) again(next time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ctx.Err() == nil {
+		l.timer.Reset(next)
+	}
 }
 
 // lost reports whether somebody else has taken the claim.
@@ -85,8 +105,9 @@ func (l *lease) lost() bool { return context.Cause(l.ctx) == ErrLeaseLost }
 // stop ends the lease, and waits for an Extend that is under way: a store that hangs
 // keeps the place of its delivery, so that hanging calls cannot pile up.
 func (l *lease) stop() {
-	l.end(nil)
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.end(nil)
 	l.timer.Stop()
+	l.mu.Unlock()
+	l.calls.Wait()
 }

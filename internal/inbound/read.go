@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 )
@@ -82,14 +80,12 @@ func (e *Engine[T]) unread(ctx context.Context, err error) reply {
 	switch {
 	case errors.As(err, &tooLarge):
 		return reply{status: http.StatusRequestEntityTooLarge, hangUp: true}
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+	case errors.As(err, &timeout) && timeout.Timeout():
 		return reply{status: http.StatusRequestTimeout, hangUp: true}
 	case errors.Is(err, http.ErrBodyReadAfterClose):
 		return e.alreadyRead(ctx)
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return reply{status: http.StatusBadRequest, hangUp: true} // the sender is gone: nobody reads it
 	}
-	return reply{status: http.StatusBadRequest, hangUp: true}
+	return reply{status: http.StatusBadRequest, hangUp: true} // mostly a sender that is gone: nobody reads it
 }
 
 // alreadyRead reports a mistake of the program's: without the raw bytes no
