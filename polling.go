@@ -142,7 +142,7 @@ func (l *listed) UnmarshalJSON(data []byte) error {
 			err = element.fault()
 		}
 		if err != nil {
-			l.fault = responseError("transactions[%d] %w", i, err)
+			l.fault = responseError("transactions[%d]: %w", i, err)
 			return nil
 		}
 		l.all = append(l.all, element.transaction())
@@ -171,8 +171,8 @@ func (e *listedTransaction) fault() error {
 }
 
 var (
-	errNoTransaction  = errors.New("is no transaction")
-	errUnreadableTime = errors.New("has an origination_time that cannot be read")
+	errNoTransaction  = errors.New("not a transaction")
+	errUnreadableTime = errors.New("origination_time cannot be read")
 )
 
 // transaction returns the transaction with everything K2 says of it.

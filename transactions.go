@@ -98,7 +98,12 @@ type TransactionsError struct {
 }
 
 // Error implements error.
-func (e *TransactionsError) Error() string { return e.Err.Error() }
+func (e *TransactionsError) Error() string {
+	if e.Err == nil {
+		return (&CallError{Op: "read transactions"}).Error()
+	}
+	return e.Err.Error()
+}
 
 // Unwrap returns the cause.
 func (e *TransactionsError) Unwrap() error { return e.Err }
@@ -117,7 +122,9 @@ func (e *TransactionsError) Unwrap() error { return e.Err }
 // out: a payment of 23:59:58 that K2 filed at 00:00:02 is in the first day, and only
 // there. For this to hold, read a period when it has been over for Lateness. Sooner,
 // it holds what K2 knows by now. What K2 files later than Lateness is found only if
-// the period goes on until then, and comes out of order.
+// the period goes on until then, and comes out of order. What K2 lists again
+// more than one answer later is not recognised and comes again, so keep books by
+// Reference and Status.
 //
 // A long period takes several polling requests, one after the other, each for one
 // Window; where an answer is larger than 32 MiB, the window is halved, down to a
@@ -318,9 +325,9 @@ func (c *Client) FindPayments(ctx context.Context, req ReceiveMpesaReq, since ti
 			return list, &CallError{Op: op, Err: err}
 		}
 		switch wanted.compare(t) {
-		case same:
+		case agrees:
 			list = append(list, t)
-		case perhaps:
+		case incomparable:
 			unclear++
 		}
 	}
@@ -367,9 +374,9 @@ func bareTill(till string) string {
 type likeness int
 
 const (
-	other   likeness = iota // it is certainly another
-	perhaps                 // there is nothing to compare
-	same
+	differs      likeness = iota // it is certainly another
+	incomparable                 // there is nothing to compare
+	agrees
 )
 
 // compare tells whether t could be the payment: not if anything speaks against it,
@@ -381,11 +388,11 @@ func (s sought) compare(t Transaction) likeness {
 func (s sought) compareTill(t Transaction) likeness {
 	switch bareTill(t.TillNumber) {
 	case "":
-		return perhaps
+		return incomparable
 	case s.till:
-		return same
+		return agrees
 	}
-	return other
+	return differs
 }
 
 func (s sought) compareAmount(t Transaction) likeness {
@@ -393,30 +400,30 @@ func (s sought) compareAmount(t Transaction) likeness {
 	currency := strings.TrimSpace(t.Currency)
 	switch {
 	case currency != "" && s.currency != "" && !strings.EqualFold(currency, s.currency):
-		return other
+		return differs
 	case err != nil:
-		return perhaps
+		return incomparable
 	case order == 0:
-		return same
+		return agrees
 	}
-	return other
+	return differs
 }
 
 // comparePayer compares the number and its hash, of which one is enough: K2 leaves
 // out the one or the other, and masks numbers.
 func (s sought) comparePayer(t Transaction) likeness {
 	if t.SendingTill+t.SendingMerchant+t.CustomerCCNumber != "" {
-		return other // paid by a till, a merchant or a card, and not from a phone
+		return differs // paid by a till, a merchant or a card, and not from a phone
 	}
 	phone, err := ParsePhone(t.SenderPhoneNumber)
 	hashed := isHash(t.HashedSenderPhone)
 	switch {
 	case err == nil && phone == s.phone, hashed && MatchesHash(s.phone.Digits(), t.HashedSenderPhone):
-		return same
+		return agrees
 	case err == nil, hashed:
-		return other
+		return differs
 	}
-	return perhaps
+	return incomparable
 }
 
 // isHash reports whether text has the form of hashed_sender_phone.

@@ -119,9 +119,11 @@ func TestFindPaymentsReadsTheRequest(t *testing.T) {
 		withPollLedger(t, l, func(t *testing.T, client *kopokopo.Client) {
 			req := pushed()
 			change(&req)
+			req.Links.Callback = "https://shop.example/of-this-push"
 			found, err := client.FindPayments(t.Context(), req, dayOne)
 			require.NoError(t, err)
 			assert.Len(t, found, 1)
+			assert.Equal(t, pollCallback, l.callbacks[len(l.callbacks)-1], "that of the config")
 		})
 	}
 }

@@ -45,9 +45,10 @@ type pollLedger struct {
 	onCreate func(n int) int    // the status of an answer to the n-th create, 0 for a created one
 	onWindow func(n int) string // attributes in place of "status":"Success" for the n-th window
 
-	creates int // requests to create a polling, whatever came of them
-	asked   []askedPeriod
-	tokens  []string // with which they came
+	creates   int // requests to create a polling, whatever came of them
+	asked     []askedPeriod
+	tokens    []string // with which they came
+	callbacks []string // where their results are to go
 }
 
 type askedPeriod struct{ from, to time.Time }
@@ -78,14 +79,18 @@ func (l *pollLedger) RoundTrip(r *http.Request) (*http.Response, error) {
 func (l *pollLedger) create(r *http.Request) *http.Response {
 	body, _ := io.ReadAll(r.Body)
 	var asked struct {
-		From time.Time `json:"from_time"`
-		To   time.Time `json:"to_time"`
+		From  time.Time `json:"from_time"`
+		To    time.Time `json:"to_time"`
+		Links struct {
+			Callback string `json:"callback_url"`
+		} `json:"_links"`
 	}
 	if err := json.Unmarshal(body, &asked); err != nil {
 		return pollReply(r, 400, `{}`)
 	}
 	l.creates++
 	l.tokens = append(l.tokens, r.Header.Get("Authorization"))
+	l.callbacks = append(l.callbacks, asked.Links.Callback)
 	if l.onCreate != nil {
 		if status := l.onCreate(l.creates - 1); status != 0 {
 			return pollReply(r, status, `{}`)

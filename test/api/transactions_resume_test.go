@@ -237,6 +237,21 @@ func TestTransactionsOfTheDayWhateverTheClock(t *testing.T) {
 	})
 }
 
+// Where it goes on is a whole second, as everything that K2 is asked.
+func TestTransactionsGoesOnAtAWholeSecond(t *testing.T) {
+	l := &pollLedger{onWindow: inWindow(1, `"status":"Failed"`)}
+	withPollLedger(t, l, func(t *testing.T, client *kopokopo.Client) {
+		q := wholeDays(0, 2)
+		q.From, q.Lateness = q.From.Add(time.Millisecond), 90*time.Second+time.Second/2
+		_, err := readTransactions(t, client, q)
+		var stopped *kopokopo.TransactionsError
+		require.ErrorAs(t, err, &stopped)
+		assert.Equal(t, dayOne.AddDate(0, 0, 1).Add(-90*time.Second), stopped.From)
+		assert.Equal(t, err.Error(), stopped.Err.Error())
+	})
+	assert.EqualError(t, &kopokopo.TransactionsError{}, "kopokopo: read transactions: failed")
+}
+
 // Within one period, what K2 files later still is found, if late.
 func TestTransactionsFiledTooLateForTheirOrder(t *testing.T) {
 	l := &pollLedger{list: []filedPayment{
@@ -281,6 +296,26 @@ func TestTransactionsAsksForNoFuture(t *testing.T) {
 	})
 }
 
+// Where K2 is asked for more than the period, and that is too much, it is asked for
+// in parts.
+func TestTransactionsHalvesWhatLiesBehindThePeriod(t *testing.T) {
+	l := &pollLedger{list: []filedPayment{filedAt("a", dayOne.Add(time.Minute), 0), filedAt("b", dayOne.Add(time.Minute), 50*time.Minute)}}
+	long := `"status":"Success","transactions":[` + strings.Repeat(" ", 32<<20) + `]`
+	l.onWindow = func(n int) string {
+		require.Less(t, n, 50, "it goes on for ever")
+		if l.asked[n].to.Sub(l.asked[n].from) > 33*time.Minute {
+			return long
+		}
+		return ""
+	}
+	withPollLedger(t, l, func(t *testing.T, client *kopokopo.Client) {
+		list, err := readTransactions(t, client, kopokopo.TransactionsQuery{From: dayOne, To: dayOne.Add(time.Hour), Window: time.Hour})
+		require.NoError(t, err)
+		assert.ElementsMatch(t, []string{"a", "b"}, theirIDs(list))
+		assert.Equal(t, 2+4, l.creates, "two hours, one, and four times half an hour")
+	})
+}
+
 // A payment and its reversal share a reference, and perhaps the id: both are told.
 func TestTransactionsTellsOfReversals(t *testing.T) {
 	at := dayOne.Add(24*time.Hour - time.Second) // in the overlap of two windows
@@ -289,15 +324,16 @@ func TestTransactionsTellsOfReversals(t *testing.T) {
 		{id: "1", reference: "OJM6Q1W84K", status: "Reversed", at: at, filed: at},
 		{id: "1", reference: "OJM6Q1W84K", status: " reversed", at: at, filed: at.Add(time.Second)},
 		{id: "2", reference: "OJM6Q1W84K", status: "Reversed", at: at, filed: at},
+		{id: "2", reference: "OJM6Q1W84L", status: "Reversed", at: at, filed: at},
 	}}
 	withPollLedger(t, l, func(t *testing.T, client *kopokopo.Client) {
 		list, err := readTransactions(t, client, wholeDays(0, 2))
 		require.NoError(t, err)
 		var got []string
 		for _, found := range list {
-			got = append(got, found.ID+" "+strings.ToLower(strings.TrimSpace(found.Status)))
+			got = append(got, found.ID+" "+found.Reference[9:]+" "+strings.ToLower(strings.TrimSpace(found.Status)))
 		}
-		assert.ElementsMatch(t, []string{"1 received", "1 reversed", "2 reversed"}, got)
+		assert.ElementsMatch(t, []string{"1 K received", "1 K reversed", "2 K reversed", "2 L reversed"}, got)
 		assert.Equal(t, 2, l.creates)
 	})
 }
