@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/kopokopo-go/kopokopo/internal/outbound"
+	"github.com/kopokopo-go/kopokopo/internal/wire"
 )
 
 // Request is what the Create methods take: a value that can tell whether K2 could
@@ -226,7 +227,7 @@ func (r route) compose(call *request, req Request, opts []CallOption) (keyedRequ
 	if err != nil {
 		return nil, err
 	}
-	call.Body, err = wireJSON(wired.wire())
+	call.Body, err = wire.Encode(wired.wire())
 	if call.key == "" {
 		return nil, err
 	}
@@ -411,7 +412,7 @@ func decodeDocument[A any](body []byte) (*Document[A], error) {
 	var envelope struct {
 		Data json.RawMessage `json:"data"`
 	}
-	if err := decodeStrict(body, &envelope); err != nil {
+	if err := wire.Decode(body, &envelope); err != nil {
 		return nil, responseError("%w", err)
 	}
 	if len(envelope.Data) == 0 || envelope.Data[0] != '{' {
@@ -427,7 +428,7 @@ func decodeBare[A any](document json.RawMessage) (*Document[A], error) {
 		Type       string          `json:"type"`
 		Attributes json.RawMessage `json:"attributes"`
 	}
-	if err := decodeLenient(document, &members); err != nil {
+	if err := wire.DecodeLenient(document, &members); err != nil {
 		return nil, responseError("%w", err)
 	}
 	if members.ID == "" {
@@ -437,7 +438,7 @@ func decodeBare[A any](document json.RawMessage) (*Document[A], error) {
 		return nil, responseError("data.attributes is missing")
 	}
 	doc := &Document[A]{ID: members.ID, Type: members.Type, Raw: document}
-	if err := decodeLenient(members.Attributes, &doc.Attributes); err != nil {
+	if err := wire.DecodeLenient(members.Attributes, &doc.Attributes); err != nil {
 		return nil, responseError("data.attributes: %w", err)
 	}
 	return doc, nil

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/kopokopo-go/kopokopo/internal/wire"
 )
 
 // facts is what a request and K2's document about it both say, in a form that can be
@@ -70,18 +72,19 @@ func centsOf(value string) string { return cents(Decimal{strings.TrimSpace(value
 // metadataFacts hashes metadata as it comes back in JSON: a number and its text are the
 // same.
 func metadataFacts(metadata map[string]any) map[string]string {
-	text, err := wireJSON(metadata)
+	text, err := wire.Encode(metadata)
 	var decoded map[string]any
-	if err != nil || decodeStrict(text, &decoded) != nil {
+	if err != nil || wire.Decode(text, &decoded) != nil {
 		return nil // no JSON, which Validate refuses
 	}
 	found := make(map[string]string, len(decoded))
 	for name, value := range decoded {
-		text, scalar := coerceString(value).(string)
-		if !scalar {
-			nested, _ := wireJSON(value) // it was JSON before
+		text := wire.Text(value)
+		switch value.(type) {
+		case map[string]any, []any:
+			nested, _ := wire.Encode(value) // it was JSON before
 			text = string(nested)
-		} else if _, number := value.(json.Number); number {
+		case json.Number:
 			text = plainNumber(text)
 		}
 		found[name] = hashFact(text)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/kopokopo-go/kopokopo/internal/outbound"
+	"github.com/kopokopo-go/kopokopo/internal/wire"
 )
 
 // keyedResult is a result that carries an idempotency key.
@@ -33,7 +34,7 @@ func (n *Notification) keyed() (keyedResult, bool) {
 		} `json:"data"`
 	}
 	said, ok := n.Payload.(interface{ factual() facts })
-	if !ok || n.Kind != KindResult || n.Sample || n.ID == "" || decodeEvent(n.Raw, &document) != nil {
+	if !ok || n.Kind != KindResult || n.Sample || n.ID == "" || wire.DecodeLenient(n.Raw, &document) != nil {
 		return keyedResult{}, false
 	}
 	key, _ := document.Data.Attributes.Metadata[idempotencyPair].(string)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kopokopo-go/kopokopo/internal/outbound"
+	"github.com/kopokopo-go/kopokopo/internal/wire"
 )
 
 // Bounds of what is said to an intent store.
@@ -282,7 +283,7 @@ const digestVersion = "kopokopo-intent-1"
 // is none.
 func (c *core) digest(call *request) ([sha256.Size]byte, error) {
 	var body map[string]any
-	if err := decodeStrict(call.Body, &body); err != nil {
+	if err := wire.Decode(call.Body, &body); err != nil {
 		return [sha256.Size]byte{}, err
 	}
 	delete(body, "_links")
@@ -291,7 +292,7 @@ func (c *core) digest(call *request) ([sha256.Size]byte, error) {
 			delete(body, "metadata")
 		}
 	}
-	canonical, err := wireJSON(body) // maps are written in the order of their keys
+	canonical, err := wire.Encode(body) // maps are written in the order of their keys
 	if err != nil {
 		return [sha256.Size]byte{}, err
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/kopokopo-go/kopokopo/internal/wire"
 )
 
 // maxPollingResponse bounds the answer of a polling request, which lists all
@@ -136,7 +138,7 @@ func (l *listed) UnmarshalJSON(data []byte) error {
 		var typeErr *json.UnmarshalTypeError
 		if errors.As(err, &typeErr) {
 			element = listedTransaction{}
-			err = decodeLenient(bytes.TrimLeft(data[start:dec.InputOffset()], ", \t\r\n"), &element)
+			err = wire.DecodeLenient(bytes.TrimLeft(data[start:dec.InputOffset()], ", \t\r\n"), &element)
 		}
 		if err == nil {
 			err = element.fault()
@@ -190,13 +192,13 @@ type statedTime struct {
 
 // UnmarshalJSON takes text, number and null.
 func (t *statedTime) UnmarshalJSON(data []byte) error {
-	text, err := scalarText(data)
+	text, err := wire.ScalarText(data)
 	if err != nil {
 		return err
 	}
 	*t = statedTime{}
 	if strings.TrimSpace(text) != "" {
-		t.Time.Time, err = parseTime(text)
+		t.Time.Time, err = wire.ParseTime(text)
 		t.unreadable = err != nil
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/kopokopo-go/kopokopo/internal/outbound"
+	"github.com/kopokopo-go/kopokopo/internal/wire"
 )
 
 // maxMetadata is how many metadata pairs K2 takes (K2 docs).
@@ -108,7 +109,7 @@ func (v *validation) metadata(m map[string]any) {
 		case nil, string, bool, int, int64:
 			continue // what metadata mostly holds
 		}
-		if _, err := wireJSON(value); err != nil {
+		if _, err := wire.Encode(value); err != nil {
 			v.add("metadata", "must hold JSON values only", nil)
 			return
 		}

@@ -442,7 +442,7 @@ func heapInUse() uint64 {
 func fourthDay(prefix string, n int) string {
 	var list strings.Builder
 	for i := range n {
-		fmt.Fprintf(&list, `,{"resource":{"id":"%s%d","origination_time":"2026-03-04T05:00:00Z"}}`, prefix, i)
+		fmt.Fprintf(&list, `,{"type":"Buygoods Transaction","resource":{"id":"%s%d","origination_time":"2026-03-04T05:00:00Z"}}`, prefix, i)
 	}
 	return `"status":"Success","transactions":[` + strings.TrimPrefix(list.String(), ",") + `]`
 }
