@@ -122,9 +122,9 @@ func (e *TransactionsError) Unwrap() error { return e.Err }
 // out: a payment of 23:59:58 that K2 filed at 00:00:02 is in the first day, and only
 // there. For this to hold, read a period when it has been over for Lateness. Sooner,
 // it holds what K2 knows by now. What K2 files later than Lateness is found only if
-// the period goes on until then, and comes out of order. What K2 lists again
-// more than one answer later is not recognised and comes again, so keep books by
-// Reference and Status.
+// the period goes on until then, and comes out of order. What K2 lists again more than
+// one answer later is not recognised and comes again, so keep books by Reference and
+// Status.
 //
 // A long period takes several polling requests, one after the other, each for one
 // Window; where an answer is larger than 32 MiB, the window is halved, down to a
