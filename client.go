@@ -116,6 +116,31 @@ func New(cfg Config) (*Client, error) {
 	}, nil
 }
 
+// routes makes the routes of one version of the API.
+func routes(c *core, version string) func(name, collection string, cl outbound.Class, p pace) route {
+	return func(name, collection string, cl outbound.Class, p pace) route {
+		return route{core: c, name: name, path: "/api/" + version + "/" + collection, class: cl, pace: p, limit: maxResponse}
+	}
+}
+
+// large is a route whose answers are as long as a day of a busy shop.
+func (r route) large() route {
+	r.limit = maxPollingResponse
+	return r
+}
+
+// withKeys is a route whose creates can have idempotency keys: a result comes back.
+func (r route) withKeys() route {
+	r.keyed = true
+	return r
+}
+
+func newEndpoint[Req wireRequest, A any](r route) *Endpoint[Req, A] { return &Endpoint[Req, A]{r} }
+
+func newAsyncEndpoint[Req wireRequest, A Outcomer](r route) *AsyncEndpoint[Req, A] {
+	return &AsyncEndpoint[Req, A]{r}
+}
+
 // Close ends the client: idle connections are closed, waiting callers return, and
 // every later call fails with [ErrClosed]. Close again does nothing.
 func (c *Client) Close() error {

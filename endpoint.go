@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"path"
 	"strings"
 	"time"
 
@@ -98,31 +97,6 @@ type route struct {
 	pace  pace  // when Wait looks
 	limit int64 // of the body of an answer to Get
 	keyed bool  // creates can have idempotency keys
-}
-
-// routes makes the routes of one version of the API.
-func routes(c *core, version string) func(name, collection string, cl outbound.Class, p pace) route {
-	return func(name, collection string, cl outbound.Class, p pace) route {
-		return route{core: c, name: name, path: "/api/" + version + "/" + collection, class: cl, pace: p, limit: maxResponse}
-	}
-}
-
-// large is a route whose answers are as long as a day of a busy shop.
-func (r route) large() route {
-	r.limit = maxPollingResponse
-	return r
-}
-
-// withKeys is a route whose creates can have idempotency keys: a result comes back.
-func (r route) withKeys() route {
-	r.keyed = true
-	return r
-}
-
-func newEndpoint[Req wireRequest, A any](r route) *Endpoint[Req, A] { return &Endpoint[Req, A]{r} }
-
-func newAsyncEndpoint[Req wireRequest, A Outcomer](r route) *AsyncEndpoint[Req, A] {
-	return &AsyncEndpoint[Req, A]{r}
 }
 
 // Create validates the request and sends it (POST). K2 answers 201 with the
@@ -369,37 +343,6 @@ func (r route) bareID(given string) (string, error) {
 	}
 	v.add("id", "is neither an id (letters, digits, - and _) nor a Location of this resource on the configured host", nil)
 	return "", v.err()
-}
-
-// locationID reduces a Location to the id in it, whatever its host and prefix: they
-// are unreliable, and nothing is ever fetched from there. It returns "" if the last
-// segment cannot be an id, or if the one before it is not the collection that was
-// posted to: then it is the answer to something else. A bare id has none before it.
-func locationID(location, collection string) string {
-	u, err := url.Parse(strings.TrimSpace(location))
-	if err != nil {
-		return ""
-	}
-	segments := u.RawPath // as it came: what is escaped is no separator
-	if segments == "" {
-		segments = u.EscapedPath()
-	}
-	parent, id := path.Split(strings.TrimRight(segments, "/"))
-	if !isID(id) {
-		return ""
-	}
-	if parent = strings.Trim(parent, "/"); parent != "" {
-		if !sameKind(path.Base(parent), collection) {
-			return ""
-		}
-		return id
-	}
-	for segment := range strings.SplitSeq(collection, "/") {
-		if id == segment {
-			return "" // the collection itself
-		}
-	}
-	return id
 }
 
 // responseError says what is wrong with an answer.
