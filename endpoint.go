@@ -92,9 +92,9 @@ type route struct {
 	name  string // "incoming payment", as errors have it
 	path  string // "/api/v2/incoming_payments"
 	class outbound.Class
-	pace  pace  // when Wait looks
-	limit int64 // of the body of an answer to Get
-	keyed bool  // creates can have idempotency keys
+	pace  pace   // when Wait looks
+	limit int64  // of the body of an answer to Get
+	keys  keying // of creates
 }
 
 // routes makes the routes of one version of the API.
@@ -110,9 +110,18 @@ func (r route) large() route {
 	return r
 }
 
-// withKeys is a route whose creates can have idempotency keys: a result comes back.
-func (r route) withKeys() route {
-	r.keyed = true
+// keying says whether the creates of a route can have idempotency keys.
+type keying byte
+
+const (
+	noKeys         keying = iota
+	keysInMetadata        // the result brings the key back
+	keysInStore           // there is no metadata: only the store knows the key
+)
+
+// withKeys is a route whose creates can have idempotency keys: a result comes.
+func (r route) withKeys(k keying) route {
+	r.keys = k
 	return r
 }
 
@@ -195,44 +204,34 @@ var (
 // create is Create without the types.
 func (r route) create(ctx context.Context, req Request, opts []CallOption) (Ref, error) {
 	call := r.write("create "+r.name, "")
-	keyed, err := r.compose(call, req, opts)
-	switch {
-	case err != nil:
+	if err := r.compose(call, req, opts); err != nil {
 		return Ref{}, call.fail(outbound.NotSent, 0, err)
-	case keyed != nil:
-		return r.createOnce(ctx, call, keyed)
+	}
+	if call.key != "" {
+		return r.createOnce(ctx, call)
 	}
 	return r.send(ctx, call)
 }
 
-// compose makes the call of a create: completed, validated, encoded. It returns the
-// request itself if it goes out under an idempotency key.
-func (r route) compose(call *request, req Request, opts []CallOption) (keyedRequest, error) {
+// compose makes the call of a create: completed, validated, encoded.
+func (r route) compose(call *request, req Request, opts []CallOption) error {
 	if err := r.prepare(call, "", opts); err != nil {
-		return nil, err
+		return err
+	}
+	if call.key != "" && r.keys == noKeys {
+		return unkeyed(r.name)
 	}
 	wired, ok := req.(wireRequest)
 	if !ok {
-		return nil, errors.New("the request is not of one of this package's types")
+		return errors.New("the request is not of one of this package's types")
 	}
 	wired = wired.withCallback(r.core.callback)
-	var keyed keyedRequest
-	if call.key != "" {
-		if keyed, ok = wired.(keyedRequest); !ok || !r.keyed {
-			return nil, unkeyed(r.name)
-		}
-		var err error
-		if wired, err = keyed.withKey(call.key); err != nil {
-			return nil, err
-		}
-		keyed = wired.(keyedRequest)
-	}
 	if err := wired.Validate(); err != nil {
-		return nil, err
+		return err
 	}
 	var err error
 	call.Body, err = wireJSON(wired.wire())
-	return keyed, err
+	return err
 }
 
 // send sends a create and reads which resource K2 has made.
