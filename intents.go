@@ -121,11 +121,11 @@ type Intent struct {
 	Facts     string            // What K2's result has to agree with: JSON, in which names and numbers are hashed. A store has room for 64 KiB.
 	State     IntentState       // What is known of it.
 	Alive     bool              // State is IntentSending, and the sender's lease has not ended by the store's clock.
-	ID        string            // K2's id, once it is known.
-	Location  string            // K2's Location header as it came, if there was one.
-	Token     string            // Who wrote it last. Fences off those who come late.
-	Created   time.Time         // When the key was first taken, by the store's clock.
-	Updated   time.Time         // When it was last written, by the store's clock.
+	ID        string            // K2's id, once it is known: at most 128 letters, digits, - and _.
+	Location  string            // K2's Location header as it came, if there was one that is of visible ASCII and at most 2,000 characters.
+	Token     string            // Who wrote it last: at most 64 letters and digits. Fences off those who come late.
+	Created   time.Time         // When the key was taken, by the store's clock, to the millisecond or finer.
+	Updated   time.Time         // When it was last written, likewise.
 }
 
 // inDoubt reports whether it is not known if K2 has the request.

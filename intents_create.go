@@ -225,8 +225,10 @@ func (s *sender) write(ctx context.Context, next Intent) error {
 // is in doubt once the lease has ended, never free.
 func (s *sender) record(ctx context.Context, ref Ref, failure error) {
 	next := s.intent
-	next.Token, next.ID, next.Location = rand.Text(), ref.ID, ref.Location
-	next.State = stateAfter(failure)
+	next.State, next.Token, next.ID = stateAfter(failure), rand.Text(), ref.ID
+	if isVisible(ref.Location) && len(ref.Location) <= maxURL {
+		next.Location = ref.Location // what a database takes
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), intentTime)
 	defer cancel()
 	var err error
