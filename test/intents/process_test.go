@@ -63,6 +63,10 @@ const (
 	diesAfter           // the process ends when it is written
 )
 
+func (m mishap) String() string {
+	return [...]string{"fine", "error before", "error after", "hang", "late effect", "panic before", "panic after", "slow", "death before", "death after"}[m]
+}
+
 // mishap draws what happens to one call.
 func (a *actor) mishap() mishap {
 	// In thousandths. What is left is fine.
@@ -90,13 +94,19 @@ type process struct {
 
 // do lets one call of the store happen, or not.
 func do[T any](ctx context.Context, p *process, effect func(context.Context) (T, error)) (none T, _ error) {
-	a := actorOf(ctx)
 	if p.dead.Load() {
 		return none, errDown
 	}
-	happens := a.mishap()
-	p.world.tally.add("store: " + [...]string{"fine", "error before", "error after", "hang", "late effect", "panic before", "panic after", "slow", "death before", "death after"}[happens])
-	switch happens {
+	a := actorOf(ctx)
+	m := a.mishap()
+	p.world.tally.add("store: " + m.String())
+	return happen(ctx, m, a.upTo(10*time.Second), func() { p.dead.Store(true) }, effect)
+}
+
+// happen lets a mishap happen to one call of a store. late is how long something takes
+// that takes its time.
+func happen[T any](ctx context.Context, m mishap, late time.Duration, die func(), effect func(context.Context) (T, error)) (none T, _ error) {
+	switch m {
 	case failsBefore:
 		return none, errDown
 	case failsAfter:
@@ -107,7 +117,6 @@ func do[T any](ctx context.Context, p *process, effect func(context.Context) (T,
 		return none, ctx.Err()
 	case hangsAfter:
 		<-ctx.Done()
-		late := a.upTo(10 * time.Second)
 		go func() { // as a database that commits what nobody waits for any more
 			time.Sleep(late)
 			_, _ = effect(context.WithoutCancel(ctx))
@@ -119,13 +128,13 @@ func do[T any](ctx context.Context, p *process, effect func(context.Context) (T,
 		_, _ = effect(ctx)
 		panic("after")
 	case slow:
-		time.Sleep(a.upTo(3 * time.Second))
+		time.Sleep(late / 3)
 	case diesBefore:
-		p.dead.Store(true)
+		die()
 		return none, errDown
 	case diesAfter:
 		_, _ = effect(ctx)
-		p.dead.Store(true)
+		die()
 		return none, errDown
 	}
 	return effect(ctx)
