@@ -273,17 +273,17 @@ func (s *sender) overtaken(ctx context.Context, own Intent) {
 		found = *have
 		switch own.State {
 		case IntentCreated:
-			agrees = have.created() && strings.EqualFold(have.ID, own.ID)
+			agrees = have.created() && (have.ID == "" || strings.EqualFold(have.ID, own.ID))
 		case IntentInDoubt:
 			agrees = have.created()
 		default:
 			agrees = !have.created()
 		}
-		if own.State != IntentCreated || !agrees || have.Location != "" {
+		if own.State != IntentCreated || !agrees || have.ID != "" && have.Location != "" {
 			return false
 		}
-		have.Location = own.Location // so that whoever asks later gets the same Ref
-		return own.Location != ""
+		have.ID, have.Location = own.ID, own.Location // so that whoever asks later gets the same Ref
+		return true
 	})
 	if agrees {
 		return
