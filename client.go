@@ -94,20 +94,20 @@ func New(cfg Config) (*Client, error) {
 		Tokens:               &Tokens{core: c},
 		Intents:              &Intents{core: c},
 		WebhookSubscriptions: newEndpoint[CreateWebhookReq, WebhookSubscription](v2("webhook subscription", "webhook_subscriptions", outbound.Setup, nil)),
-		IncomingPayments:     newAsyncEndpoint[ReceiveMpesaReq, IncomingPayment](v2("incoming payment", "incoming_payments", outbound.Collect, collectPace).withKeys()),
+		IncomingPayments:     newAsyncEndpoint[ReceiveMpesaReq, IncomingPayment](v2("incoming payment", "incoming_payments", outbound.Collect, collectPace).withKeys(keysInMetadata)),
 		ExternalRecipients:   newEndpoint[ExternalRecipientReq, ExternalRecipient](v2("external recipient", "external_recipients", outbound.Setup, nil)),
-		SendMoney:            &SendMoneyEndpoint{v2("send money", "send_money", outbound.PayOut, payOutPace).withKeys()},
+		SendMoney:            &SendMoneyEndpoint{v2("send money", "send_money", outbound.PayOut, payOutPace).withKeys(keysInMetadata)},
 		MerchantBankAccounts: newEndpoint[MerchantBankAccountReq, MerchantBankAccount](v2("merchant bank account", "merchant_bank_accounts", outbound.Setup, nil)),
 		MerchantWallets:      newEndpoint[MerchantWalletReq, MerchantWallet](v2("merchant wallet", "merchant_wallets", outbound.Setup, nil)),
 		Polling:              newAsyncEndpoint[PollingReq, Polling](v2("polling", "polling", outbound.Read, reportPace).large()),
-		PaymentLinks:         &PaymentLinkEndpoint{v2("payment link", "payment_links", outbound.Setup, reportPace).withKeys()},
-		Reversals:            newAsyncEndpoint[ReversalReq, Reversal](v2("reversal", "reversals", outbound.PayOut, payOutPace).withKeys()),
+		PaymentLinks:         &PaymentLinkEndpoint{v2("payment link", "payment_links", outbound.Setup, reportPace).withKeys(keysInMetadata)},
+		Reversals:            newAsyncEndpoint[ReversalReq, Reversal](v2("reversal", "reversals", outbound.PayOut, payOutPace).withKeys(keysInMetadata)),
 		V1: V1{
 			WebhookSubscriptions: newEndpoint[CreateWebhookReq, WebhookSubscription](v1("webhook subscription", "webhook_subscriptions", outbound.Setup, nil)),
-			IncomingPayments:     newAsyncEndpoint[ReceiveMpesaReq, IncomingPayment](v1("incoming payment", "incoming_payments", outbound.Collect, collectPace).withKeys()),
+			IncomingPayments:     newAsyncEndpoint[ReceiveMpesaReq, IncomingPayment](v1("incoming payment", "incoming_payments", outbound.Collect, collectPace).withKeys(keysInMetadata)),
 			PayRecipients:        newEndpoint[AddPAYRecipient, PayRecipient](v1("pay recipient", "pay_recipients", outbound.Setup, nil)),
-			Payments:             newAsyncEndpoint[CreatePaymentReq, Payment](v1("payment", "payments", outbound.PayOut, payOutPace).withKeys()),
-			SettlementTransfers:  newAsyncEndpoint[SettlementTransferReq, SettlementTransfer](v1("settlement transfer", "settlement_transfers", outbound.PayOut, payOutPace).withKeys()),
+			Payments:             newAsyncEndpoint[CreatePaymentReq, Payment](v1("payment", "payments", outbound.PayOut, payOutPace).withKeys(keysInMetadata)),
+			SettlementTransfers:  newAsyncEndpoint[SettlementTransferReq, SettlementTransfer](v1("settlement transfer", "settlement_transfers", outbound.PayOut, payOutPace).withKeys(keysInStore)),
 			SMSNotifications:     newAsyncEndpoint[SMSNotificationReq, SMSNotification](v1("SMS notification", "transaction_sms_notifications", outbound.Setup, reportPace)),
 			MerchantBankAccounts: newEndpoint[MerchantBankAccountReq, MerchantBankAccount](v1("merchant bank account", "merchant_bank_accounts", outbound.Setup, nil)),
 			MerchantWallets:      newEndpoint[MerchantWalletReq, MerchantWallet](v1("merchant wallet", "merchant_wallets", outbound.Setup, nil)),
@@ -129,9 +129,18 @@ func (r route) large() route {
 	return r
 }
 
-// withKeys is a route whose creates can have idempotency keys: a result comes back.
-func (r route) withKeys() route {
-	r.keyed = true
+// keying says whether the creates of a route can have idempotency keys.
+type keying byte
+
+const (
+	noKeys         keying = iota
+	keysInMetadata        // the result brings the key back
+	keysInStore           // there is no metadata: only the store knows the key
+)
+
+// withKeys is a route whose creates can have idempotency keys: a result comes.
+func (r route) withKeys(k keying) route {
+	r.keys = k
 	return r
 }
 

@@ -94,9 +94,9 @@ type route struct {
 	name  string // "incoming payment", as errors have it
 	path  string // "/api/v2/incoming_payments"
 	class outbound.Class
-	pace  pace  // when Wait looks
-	limit int64 // of the body of an answer to Get
-	keyed bool  // creates can have idempotency keys
+	pace  pace   // when Wait looks
+	limit int64  // of the body of an answer to Get
+	keys  keying // of creates
 }
 
 // Create validates the request and sends it (POST). K2 answers 201 with the
@@ -181,31 +181,29 @@ var (
 // create is Create without the types.
 func (r route) create(ctx context.Context, req Request, opts []CallOption) (Ref, error) {
 	call := r.write("create "+r.name, "")
-	keyed, err := r.compose(call, req, opts)
-	switch {
-	case err != nil:
+	if err := r.compose(call, req, opts); err != nil {
 		return Ref{}, call.fail(outbound.NotSent, 0, err)
-	case keyed != nil:
-		return r.createOnce(ctx, call, keyed)
+	}
+	if call.key != "" {
+		return r.createOnce(ctx, call)
 	}
 	return r.send(ctx, call)
 }
 
-// compose makes the call of a create: completed, validated, encoded. It returns the
-// request itself if it goes out under an idempotency key.
-func (r route) compose(call *request, req Request, opts []CallOption) (keyedRequest, error) {
+// compose makes the call of a create: completed, validated, encoded.
+func (r route) compose(call *request, req Request, opts []CallOption) error {
 	if err := r.prepare(call, "", opts); err != nil {
-		return nil, err
+		return err
 	}
-	wired, err := r.complete(req, call.key)
+	if call.key != "" && r.keys == noKeys {
+		return unkeyed(r.name)
+	}
+	wired, err := r.complete(req)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	call.Body, err = wire.Encode(wired.wire())
-	if call.key == "" {
-		return nil, err
-	}
-	return wired.(keyedRequest), err
+	return err
 }
 
 // send sends a create and reads which resource K2 has made.
@@ -227,30 +225,19 @@ func (r route) validate(req Request) error {
 	if err := r.prepare(call, "", nil); err != nil {
 		return call.fail(outbound.NotSent, 0, err)
 	}
-	if _, err := r.complete(req, ""); err != nil {
+	if _, err := r.complete(req); err != nil {
 		return call.fail(outbound.NotSent, 0, err)
 	}
 	return nil
 }
 
-// complete fills in the client's defaults, and the idempotency key if there is one, and
-// returns what can be sent.
-func (r route) complete(req Request, key string) (wireRequest, error) {
+// complete fills in the client's defaults and returns what can be sent.
+func (r route) complete(req Request) (wireRequest, error) {
 	wired, ok := req.(wireRequest)
 	if !ok {
 		return nil, errors.New("the request is not of one of this package's types")
 	}
 	wired = wired.withCallback(r.core.callback)
-	if key != "" {
-		keyed, ok := wired.(keyedRequest)
-		if !ok || !r.keyed {
-			return nil, unkeyed(r.name)
-		}
-		var err error
-		if wired, err = keyed.withKey(key); err != nil {
-			return nil, err
-		}
-	}
 	return wired, wired.Validate()
 }
 
