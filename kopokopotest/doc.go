@@ -31,7 +31,8 @@
 //   - A reversal succeeds, unless its reason is [FailReason].
 //   - A payment link is paid when the test calls [Server.PayLink].
 //   - [WithOutcome] decides otherwise, for any request. [FailureReasons] has M-PESA's
-//     words for each cause.
+//     words for each cause. [WithDestinations] decides about each destination of send
+//     money: one can fail at first, and stay pending after the others.
 //
 // # How far it can be trusted
 //
@@ -50,7 +51,7 @@
 //
 // Assumed, because nothing is published: the JSON of 401 and 404, the texts for
 // metadata and callback URLs, one event id for all subscribers, the redelivery
-// schedule, how a disbursement fails, the first states of v1 payments and
+// schedule, how a disbursement fails or stays pending, the first states of v1 payments and
 // transfers, failed polling and SMS, cancelling a paid or cancelled link, states of
 // a subscription. Destination references are not checked against known recipients.
 // The balance ([Server.Balance]) opens with KSh 100,000; what is received is added to

@@ -1,7 +1,6 @@
 package kopokopotest
 
 import (
-	"bytes"
 	"net/http"
 	"time"
 )
@@ -134,7 +133,7 @@ func (ep *endpoint) allRules() rules {
 func (s *Server) settle(r *record) []mail {
 	var why []string
 	if s.outcome != nil {
-		why = s.outcome(Submission{Version: r.version, Collection: r.ep.path, ID: r.id, Body: bytes.Clone(r.body)})
+		why = s.outcome(r.submission())
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -34,6 +34,7 @@ type ledger struct {
 	duplicates    shelf[struct{}]
 	transactions  shelf[*transaction] // incoming, under their id: references can be shared
 	customers     shelf[struct{}]
+	payees        shelf[int] // how often money was sent to a number
 	tokens        shelf[*token]
 
 	balance     money // may be below zero

@@ -27,6 +27,7 @@ type settings struct {
 	firstWait     time.Duration
 	plan          func(Delivery) DeliveryPlan
 	outcome       func(Submission) []string
+	destinations  func(Destination) DestinationPlan
 	failures      map[string]kopokopo.FailureCode // of customers, by their phones' digits
 	roots         *x509.CertPool
 

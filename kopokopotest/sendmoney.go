@@ -86,9 +86,14 @@ func buildSendMoney(_ *Server, r *record) object {
 func endSendMoney(s *Server, r *record, why []string) []mail {
 	list, _ := r.req.get("destinations").([]any)
 	batches, out := []any{}, []mail(nil)
-	for _, item := range list {
+	for i, item := range list {
 		d, _ := item.(object)
-		batch, mails := s.disburse(d, why)
+		to, plan := newDestination(d), s.decideOn(r, i, d, why)
+		if plan.Pending != 0 {
+			batches = append(batches, s.disburseLater(r, i, to, plan))
+			continue
+		}
+		batch, mails := s.disburse(to, plan.Reasons)
 		batches, out = append(batches, batch), append(out, mails...)
 	}
 	if len(list) == 0 {
@@ -128,41 +133,69 @@ func echoDestinations(sent any) any {
 	return out
 }
 
-// disburse pays one destination, in a batch of its own as in the samples.
-func (s *Server) disburse(d object, why []string) (batch object, out []mail) {
-	kind := d.text("type")
-	amount, _ := parseMoney(d.text("amount"))
-	if kind == "merchant_wallet" || kind == "merchant_bank_account" {
-		to := s.account(kind, d.text("reference"))
-		p := s.settleTo(to, amount, why)
-		return sendMoneyBatch(p, kind, to.reference, nil), s.settled(to, p)
+// destination is a destination of a request as its disbursements show it.
+type destination struct {
+	asked     object
+	kind      string
+	own       bool   // it is an account of the merchant's
+	reference string // K2's name for it: all disbursements have the same
+}
+
+func newDestination(asked object) destination {
+	d := destination{asked: asked, kind: asked.text("type"), reference: newID()}
+	if d.own = d.kind == "merchant_wallet" || d.kind == "merchant_bank_account"; d.own {
+		d.reference = asked.text("reference")
 	}
-	shown := object{{"nickname", d.orNull("nickname")}, {"favourite", d.get("favourite") == true}}
-	for _, field := range destinationFields[kind] {
+	return d
+}
+
+func (d destination) amount() money {
+	amount, _ := parseMoney(d.asked.text("amount")) // validated
+	return amount
+}
+
+// shown is what its disbursements repeat of it.
+func (d destination) shown() object {
+	if d.own {
+		return nil
+	}
+	shown := object{{"nickname", d.asked.orNull("nickname")}, {"favourite", d.asked.get("favourite") == true}}
+	for _, field := range destinationFields[d.kind] {
 		if field != "network" && field != "description" {
-			shown = append(shown, member{field, d.text(field)})
+			shown = append(shown, member{field, d.asked.text(field)})
 		}
 	}
-	p := s.payOut(amount, d.text(destinationFields[kind][0]), kind == "bank_account", why)
-	return sendMoneyBatch(p, kind, newID(), shown), nil
+	return shown
+}
+
+// disburse pays one destination, in a batch of its own as in the samples.
+func (s *Server) disburse(d destination, why []string) (batch object, out []mail) {
+	if d.own {
+		to := s.account(d.kind, d.reference)
+		p := s.settleTo(to, d.amount(), why)
+		return p.sendMoneyBatch(d), s.settled(to, p)
+	}
+	p := s.payOut(d.amount(), d.asked.text(destinationFields[d.kind][0]), d.kind == "bank_account", why)
+	return p.sendMoneyBatch(d), nil
 }
 
 // disburseAll sweeps the balance to an own account.
 func (s *Server) disburseAll(why []string) (batch object, out []mail) {
 	to, amount := s.anyAccount(), s.sweep()
 	p := s.settleTo(to, amount, why)
-	return sendMoneyBatch(p, to.kind, to.reference, nil), s.settled(to, p)
+	return p.sendMoneyBatch(destination{kind: to.kind, own: true, reference: to.reference}), s.settled(to, p)
 }
 
-func sendMoneyBatch(p payout, kind, reference string, shown object) object {
+// sendMoneyBatch shows a payout as send money does.
+func (p payout) sendMoneyBatch(d destination) object {
 	list := []any{}
 	for _, part := range p.parts {
-		d := object{{"amount", part.amount.decimal()}, {"errors", p.errors}, {"status", p.status}}
-		d = append(d, shown...)
-		list = append(list, append(d, object{
-			{"destination_type", kind},
+		shown := object{{"amount", part.amount.decimal()}, {"errors", p.errors}, {"status", p.status}}
+		shown = append(shown, d.shown()...)
+		list = append(list, append(shown, object{
+			{"destination_type", d.kind},
 			{"origination_time", instant(part.at)},
-			{"destination_reference", reference},
+			{"destination_reference", d.reference},
 			{"transaction_reference", part.reference},
 		}...))
 	}
