@@ -359,5 +359,5 @@ func (r SweepReq) wire() any {
 		Currency         string         `json:"currency"`
 		Metadata         map[string]any `json:"metadata,omitzero"`
 		Links            wireCallback   `json:"_links"`
-	}{r.SourceIdentifier, strings.TrimSpace(r.Currency), r.Metadata, r.Links.wire()}
+	}{strings.TrimSpace(r.SourceIdentifier), strings.ToUpper(strings.TrimSpace(r.Currency)), r.Metadata, r.Links.wire()}
 }
