@@ -290,7 +290,7 @@ func (s *sdk) ProcessIncommingMpesaPayment(grantType string) (string, error) {
 	if err != nil {
 		return "", &CallError{Op: op, Err: err}
 	}
-	if doc.Type != "incoming_payment" {
+	if !sameKind(doc.Type, "incoming_payments") {
 		return "", &CallError{Op: op, Err: responseError("data.type is not incoming_payment")}
 	}
 	switch outcome := doc.Attributes.Outcome(); outcome {

@@ -1,9 +1,6 @@
 package kopokopo
 
-import (
-	"math"
-	"strings"
-)
+import "strings"
 
 // Outcome is what became of an asynchronous resource, read from all of its
 // statuses: K2 says "Processed" of a payment that was not paid, and "Received" of
@@ -161,96 +158,20 @@ func combine(parts []Outcome) Outcome {
 	return all
 }
 
-// resolve reads a request that K2 carries out in parts. The status on top says
-// whether K2 is done, the parts say what was done. expected is how many parts
-// there have to be, as far as that is known: a result can be posted when the first
-// of several disbursements is through.
-func resolve(status string, parts []Outcome, expected int, errs []string) Outcome {
+// resolve reads a request that K2 carries out in parts, of which it is not known how
+// many there have to be. The status on top says whether K2 is done, the parts say what
+// was done.
+func resolve(status string, parts []Outcome, errs []string) Outcome {
 	done, sum := readStatus(ofRequest, status), combine(parts)
 	switch {
 	case done == OutcomePending:
 		return OutcomePending
-	case done == OutcomeFailed && len(parts) == 0:
+	case len(parts) == 0 && (done == OutcomeFailed || len(errs) > 0):
 		return OutcomeFailed
-	case done == OutcomeFailed && sum == OutcomeSucceeded:
-		return OutcomePending // a contradiction
-	case done == OutcomeFailed:
-		return sum
-	case len(parts) == 0 && len(errs) > 0:
-		return OutcomeFailed
-	case len(parts) < expected:
-		return OutcomePending
-	case sum == OutcomeSucceeded && len(errs) > 0:
+	case sum == OutcomeSucceeded && (done == OutcomeFailed || len(errs) > 0):
 		return OutcomePending // a contradiction
 	}
 	return sum
-}
-
-// inFull takes back a success in which less arrived than was asked for: K2 can post
-// a result when the first of several disbursements is through. Where an amount is
-// missing or not a sum of money, there is nothing to compare.
-func inFull(outcome Outcome, batches []TransferBatch, asked ...Decimal) Outcome {
-	if outcome != OutcomeSucceeded {
-		return outcome
-	}
-	var paid []Decimal
-	for _, b := range batches {
-		if len(b.Disbursements) == 0 {
-			paid = append(paid, b.Amount)
-		}
-		for _, d := range b.Disbursements {
-			paid = append(paid, d.Amount)
-		}
-	}
-	want, known := sumMinor(asked)
-	got, readable := sumMinor(paid)
-	if known && readable && got < want {
-		return OutcomePending
-	}
-	return outcome
-}
-
-// sumMinor adds amounts up, in minor units. ok is false if one of them is none.
-func sumMinor(amounts []Decimal) (sum int64, ok bool) {
-	for _, a := range amounts {
-		minor, err := a.Minor()
-		if err != nil || minor < 0 || minor > math.MaxInt64-sum {
-			return 0, false
-		}
-		sum += minor
-	}
-	return sum, true
-}
-
-// transferParts returns what became of each disbursement, and of each batch that
-// lists none.
-func transferParts(batches []TransferBatch) []Outcome {
-	var parts []Outcome
-	for _, b := range batches {
-		for _, d := range b.Disbursements {
-			parts = append(parts, disbursed(b, d))
-		}
-		if len(b.Disbursements) == 0 {
-			parts = append(parts, readStatus(ofTransfer, b.Status))
-		}
-	}
-	return parts
-}
-
-// disbursed reads one disbursement in its batch. The innermost status decides, but
-// nothing outside or beside it may speak against a success.
-func disbursed(b TransferBatch, d Disbursement) Outcome {
-	own, batch := readStatus(ofTransfer, d.Status), readStatus(ofTransfer, b.Status)
-	switch {
-	case strings.TrimSpace(b.Status) == "":
-		batch = own
-	case batch == OutcomePending:
-		return OutcomePending
-	}
-	if own == OutcomeSucceeded && (batch != OutcomeSucceeded || len(d.Errors) > 0) {
-		return OutcomePending
-	}
-	return own
 }
 
 // transferReasons gathers the errors of all levels.

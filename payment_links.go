@@ -98,7 +98,7 @@ func (p PaymentLink) Outcome() Outcome {
 	if p.Link.Link != "" {
 		parts = []Outcome{OutcomeSucceeded}
 	}
-	return resolve(p.Status, parts, 0, p.Errors)
+	return resolve(p.Status, parts, p.Errors)
 }
 
 // Reasons implements [Outcomer].

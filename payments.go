@@ -122,6 +122,8 @@ type Payment struct {
 	Errors          StringList      `json:"errors"`           // Why it failed, where K2 says.
 	Metadata        map[string]any  `json:"metadata"`         // What the request carried; numbers are json.Number.
 	Links           Links           `json:"_links"`           // Where the callback goes.
+
+	odd bool // something in it has an impossible form
 }
 
 // Money is an amount in an answer.
@@ -156,11 +158,40 @@ type Disbursement struct {
 	TillNumber           string `json:"till_number"`            // The destination's.
 	PayBillNumber        string `json:"paybill_number"`         // The destination's.
 	PayBillAccountNumber string `json:"paybill_account_number"` // The destination's.
+
+	batch string // the status of its batch, from decoding
 }
 
-// Outcome implements [Outcomer]: a payment is what its disbursements are.
-func (p Payment) Outcome() Outcome {
-	return inFull(resolve(p.Status, transferParts(p.TransferBatches), 0, p.Errors), p.TransferBatches, p.Amount.Value)
+// Outcome tells what became of one disbursement: OutcomeSucceeded, OutcomeFailed or
+// OutcomePending. Its own status decides, but nothing may speak against it: neither
+// errors beside a transfer or a receipt beside a failure nor, in a document that was
+// decoded, the status of its batch.
+func (d Disbursement) Outcome() Outcome { return d.in(d.batch) }
+
+// in reads a disbursement in a batch of that status, "" if there is none.
+func (d *Disbursement) in(batch string) Outcome {
+	own := readStatus(ofTransfer, d.Status)
+	around := own
+	if strings.TrimSpace(batch) != "" {
+		around = readStatus(ofTransfer, batch)
+	}
+	switch {
+	case around == OutcomePending:
+		return OutcomePending
+	case own == OutcomeSucceeded && (around == OutcomeFailed || len(d.Errors) > 0):
+		return OutcomePending
+	case own == OutcomeFailed && d.receipt() != "" && oneOf(d.Status, "Reversed") == "":
+		return OutcomePending
+	}
+	return own
+}
+
+// Outcome implements [Outcomer]: a payment is what its disbursements are, and it
+// succeeded only if they come to exactly its amount.
+func (p Payment) Outcome() Outcome { return p.payout().outcome() }
+
+func (p Payment) payout() payout {
+	return toOne(p.Amount.Value, payout{status: p.Status, errors: p.Errors, batches: p.TransferBatches, odd: p.odd})
 }
 
 // Reasons implements [Outcomer].

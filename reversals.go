@@ -40,7 +40,7 @@ func (r Reversal) Outcome() Outcome {
 	if r.BulkPayment != nil {
 		parts = []Outcome{readStatus(ofTransfer, r.BulkPayment.Status)}
 	}
-	return resolve(r.Status, parts, 0, r.Errors)
+	return resolve(r.Status, parts, r.Errors)
 }
 
 // Reasons implements [Outcomer].

@@ -161,6 +161,9 @@ type SendMoney struct {
 	Errors           StringList        `json:"errors"`            // Why it failed, where K2 says.
 	Metadata         map[string]any    `json:"metadata"`          // What the request carried; numbers are json.Number.
 	Links            Links             `json:"_links"`            // Where the callback goes.
+
+	requested []SentDestination // what was asked for, where K2 does not repeat it and the request is known
+	odd       bool              // something in it has an impossible form
 }
 
 // SentDestination is one destination as K2 repeats it.
@@ -181,15 +184,18 @@ type SentDestination struct {
 	Reference            string  `json:"reference"`              // Of an own account.
 }
 
-// Outcome implements [Outcomer]. It succeeded only if every destination has a
-// disbursement, every disbursement arrived, and they come to what was asked for.
-// What a sweep should come to is not known: it succeeded if all that is listed arrived.
-func (s SendMoney) Outcome() Outcome {
-	asked := make([]Decimal, len(s.Destinations))
-	for i, d := range s.Destinations {
-		asked[i] = d.Amount
+// Outcome implements [Outcomer]. It is what Results tells of all destinations: a
+// success only if each of them got exactly what was asked for, and OutcomePartial once
+// it is known of all, and not the same of all. What a sweep should come to is not
+// known: it succeeded if all that is listed arrived.
+func (s SendMoney) Outcome() Outcome { return s.payout().outcome() }
+
+func (s SendMoney) payout() payout {
+	asked := s.Destinations
+	if len(asked) == 0 {
+		asked = s.requested
 	}
-	return inFull(resolve(s.Status, transferParts(s.TransferBatches), len(s.Destinations), s.Errors), s.TransferBatches, asked...)
+	return payout{s.Status, s.Errors, asked, s.TransferBatches, s.odd}
 }
 
 // Reasons implements [Outcomer].
@@ -269,10 +275,7 @@ func canonicalDestination(kind string) string {
 
 // outside reports whether an amount is valid and not within the bounds.
 func outside(value, least, most string) bool {
-	value, err := parseAmount(value)
-	if err != nil {
-		return false
-	}
+	value, _ = parseAmount(value) // "" for what is none, which is neither less nor more
 	low, _ := Decimal{value}.Cmp(Decimal{least})
 	high, _ := Decimal{value}.Cmp(Decimal{most})
 	return low < 0 || high > 0
@@ -367,5 +370,5 @@ func (r SweepReq) wire() any {
 		Currency         string         `json:"currency"`
 		Metadata         map[string]any `json:"metadata,omitzero"`
 		Links            wireCallback   `json:"_links"`
-	}{r.SourceIdentifier, strings.TrimSpace(r.Currency), r.Metadata, r.Links.wire()}
+	}{strings.TrimSpace(r.SourceIdentifier), strings.ToUpper(strings.TrimSpace(r.Currency)), r.Metadata, r.Links.wire()}
 }

@@ -25,12 +25,15 @@ type SettlementTransfer struct {
 	TransferBatches []TransferBatch `json:"transfer_batches"` // What was moved.
 	Errors          StringList      `json:"errors"`           // Why it failed, where K2 says.
 	Links           Links           `json:"_links"`           // Where the callback goes.
+
+	odd bool // something in it has an impossible form
 }
 
-// Outcome implements [Outcomer]: a transfer is what its disbursements are. What a
-// blind one should come to is not known: it succeeded if all that is listed arrived.
+// Outcome implements [Outcomer]: a transfer is what its disbursements are, and it
+// succeeded only if they come to exactly its amount. What a blind one should come to is
+// not known: it succeeded if all that is listed arrived.
 func (t SettlementTransfer) Outcome() Outcome {
-	return inFull(resolve(t.Status, transferParts(t.TransferBatches), 0, t.Errors), t.TransferBatches, t.Amount.Value)
+	return toOne(t.Amount.Value, payout{status: t.Status, errors: t.Errors, batches: t.TransferBatches, odd: t.odd}).outcome()
 }
 
 // Reasons implements [Outcomer].

@@ -69,17 +69,24 @@ func (e *AsyncEndpoint[Req, A]) Wait(ctx context.Context, id string, opts ...Cal
 // CreateAndWait is Create and then Wait. A nil document means that Create failed,
 // and the error is Create's. A document means that K2 accepted the request, whatever
 // the error says: it has at least the ID, to Wait for again.
+//
+// The document is compared with the request: amounts as numbers, destinations, the
+// reference of a reversal, and metadata that is text or a truth value, where both sides
+// have them. A difference means that the answer to Create may have been another
+// request's. It is [ErrOutcomeUnknown] and [ErrResponse]: do not repeat the request. The
+// document has nothing but the ID then.
 func (e *AsyncEndpoint[Req, A]) CreateAndWait(ctx context.Context, req Req, opts ...CallOption) (*Document[A], error) {
 	return createAndWait[A](ctx, e.routed(), req, opts)
 }
 
 // createAndWait is CreateAndWait.
 func createAndWait[A Outcomer](ctx context.Context, r route, req Request, opts []CallOption) (*Document[A], error) {
+	asked := statementOf(req)
 	ref, err := r.create(ctx, req, opts)
 	if err != nil {
 		return nil, err
 	}
-	doc, err := wait[A](ctx, r, ref.ID, opts)
+	doc, err := waitFor[A](ctx, r, ref.ID, opts, asked)
 	if doc == nil {
 		doc = &Document[A]{ID: ref.ID}
 	}
@@ -90,6 +97,7 @@ func createAndWait[A Outcomer](ctx context.Context, r route, req Request, opts [
 type waiter[A Outcomer] struct {
 	route
 	id       string
+	asked    *statement // the request, nil if it is not known
 	opts     []CallOption
 	mail     *mailbox.Box
 	begun    time.Time
@@ -102,7 +110,12 @@ type waiter[A Outcomer] struct {
 
 // wait is Wait.
 func wait[A Outcomer](ctx context.Context, r route, id string, opts []CallOption) (*Document[A], error) {
-	w := &waiter[A]{route: r, opts: opts, begun: time.Now(), limit: readOptions(opts).waitLimit}
+	return waitFor[A](ctx, r, id, opts, nil)
+}
+
+// waitFor is Wait for the result of a request that is known.
+func waitFor[A Outcomer](ctx context.Context, r route, id string, opts []CallOption, asked *statement) (*Document[A], error) {
+	w := &waiter[A]{route: r, asked: asked, opts: opts, begun: time.Now(), limit: readOptions(opts).waitLimit}
 	if r.core == nil {
 		return nil, w.fail(errNotMade)
 	}
@@ -225,6 +238,12 @@ func sameKind(kind, collection string) bool {
 
 // settled reports whether the last document is a result, and whether a good one.
 func (w *waiter[A]) settled() (done bool, err error) {
+	if w.asked != nil {
+		if err := w.asked.foreign(w.route, &w.doc.Attributes); err != nil {
+			w.doc = nil // it is not about this request
+			return true, err
+		}
+	}
 	switch outcome := w.doc.Attributes.Outcome(); outcome {
 	case OutcomePending:
 		return false, nil
