@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/kopokopo-go/kopokopo/internal/allot"
+	"github.com/kopokopo-go/kopokopo/internal/outbound"
 )
 
 // statement is what a request says and what the documents about it repeat. What it does
@@ -183,8 +184,7 @@ func (asked statement) foreign(r route, attributes any) error {
 		return nil
 	}
 	if field := asked.differs(told.states()); field != "" {
-		call := &request{op: "create " + r.name, class: r.class, write: true}
-		return call.fail(unknown, 1, responseError("what K2 has under the id it gave differs from the request in %s, so that the id may be another request's", field))
+		return r.write("create "+r.name, "").fail(outbound.Unknown, 1, responseError("what K2 has under the id it gave differs from the request in %s, so that the id may be another request's", field))
 	}
 	if s, ok := attributes.(*SendMoney); ok {
 		s.requested = asked.destinations

@@ -2,12 +2,14 @@ package kopokopo
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -261,4 +263,91 @@ func joinKey(key string, parts ...string) string {
 		key += ":" + inbound.KeyPart(part)
 	}
 	return key
+}
+
+// resultKind is how the results of one type of resource are read, and read again.
+type resultKind struct {
+	decode func(body []byte) (document Payload, outcome Outcome, err error)
+	reread func(ctx context.Context, c *Client, id string, v1 bool) (document Payload, outcome Outcome, raw json.RawMessage, err error)
+}
+
+// getter is the Get of any endpoint.
+type getter[A any] interface {
+	Get(ctx context.Context, id string, opts ...CallOption) (*Document[A], error)
+}
+
+// resultOf makes the resultKind of documents with attributes A. versions are the
+// endpoints that have them: one, or that of version 2 of the API and that of version 1.
+func resultOf[A Outcomer](versions ...func(c *Client) getter[A]) resultKind {
+	return resultKind{
+		decode: func(body []byte) (Payload, Outcome, error) {
+			doc, err := decodeDocument[A](body)
+			if err != nil {
+				return nil, OutcomePending, err
+			}
+			return doc, doc.Attributes.Outcome(), nil
+		},
+		reread: func(ctx context.Context, c *Client, id string, v1 bool) (Payload, Outcome, json.RawMessage, error) {
+			named, other := versions[0], versions[len(versions)-1]
+			if v1 {
+				named, other = other, named
+			}
+			doc, err := named(c).Get(ctx, id)
+			if answer, ok := asAPIError(err); ok && answer.StatusCode == http.StatusNotFound && len(versions) > 1 {
+				doc, err = other(c).Get(ctx, id) // the version was only a hint
+			}
+			if err != nil {
+				return nil, OutcomePending, nil, err
+			}
+			return doc, doc.Attributes.Outcome(), doc.Raw, nil
+		},
+	}
+}
+
+// resultKinds are the types of resources whose results K2 posts. Where both
+// versions of the API have a resource, the result's link to itself says in which it was
+// created, but not reliably: links without a version and to other hosts are on record.
+// So it only says where to look first.
+var resultKinds = map[string]resultKind{
+	"incoming_payment": resultOf(func(c *Client) getter[IncomingPayment] { return c.IncomingPayments },
+		func(c *Client) getter[IncomingPayment] { return c.V1.IncomingPayments }),
+	"polling": resultOf(func(c *Client) getter[Polling] { return c.Polling },
+		func(c *Client) getter[Polling] { return c.V1.Polling }),
+	"send_money":                   resultOf(func(c *Client) getter[SendMoney] { return c.SendMoney }),
+	"payment_link":                 resultOf(func(c *Client) getter[PaymentLink] { return c.PaymentLinks }),
+	"reversal":                     resultOf(func(c *Client) getter[Reversal] { return c.Reversals }),
+	"payment":                      resultOf(func(c *Client) getter[Payment] { return c.V1.Payments }),
+	"settlement_transfer":          resultOf(func(c *Client) getter[SettlementTransfer] { return c.V1.SettlementTransfers }),
+	"transaction_sms_notification": resultOf(func(c *Client) getter[SMSNotification] { return c.V1.SMSNotifications }),
+}
+
+// errBehind asks for the delivery again.
+var errBehind = errors.New("K2 reports as pending what it has posted a final result of")
+
+// reread replaces a result's payload by what K2 says of the resource now.
+func (n *Notification) reread(ctx context.Context, c *Client) error {
+	kind, ok := resultKinds[n.Topic]
+	if !ok || n.Kind != KindResult || n.ID == "" || n.Sample {
+		return nil // nothing K2 knows of
+	}
+	var delivered struct{ Data resultFacts }
+	if err := wire.DecodeLenient(n.Raw, &delivered); err != nil {
+		return err
+	}
+	v1 := strings.Contains(delivered.Data.Attributes.Links.Self, "/api/v1/")
+	doc, outcome, raw, err := kind.reread(ctx, c, n.ID, v1)
+	if err != nil {
+		return err
+	}
+	if n.final && outcome == OutcomePending {
+		// K2's answer is behind its own callback. Acknowledging the delivery now would
+		// lose the result.
+		return errBehind
+	}
+	var now resultFacts
+	if err := wire.DecodeLenient(raw, &now); err != nil {
+		return err
+	}
+	n.Payload, n.Reference, n.final = doc, now.reference(), outcome != OutcomePending
+	return nil
 }

@@ -95,19 +95,19 @@ func (r PollingReq) wire() any {
 	}{strings.ToLower(strings.TrimSpace(r.Scope)), r.ScopeReference, r.From.In(eastAfrica).Format(k2Time), r.To.In(eastAfrica).Format(k2Time), r.Links.wire()}
 }
 
-// listing is a Polling as [Client.Transactions] reads it. Such leniency as is right
+// polledList is a Polling as [Client.Transactions] reads it. Such leniency as is right
 // for a name would be a gap in the books here.
-type listing struct {
+type polledList struct {
 	Status       string     `json:"status"`
 	Errors       StringList `json:"errors"`
 	Transactions listed     `json:"transactions"`
 }
 
 // Outcome implements [Outcomer].
-func (l listing) Outcome() Outcome { return reported(l.Status, l.Errors) }
+func (l polledList) Outcome() Outcome { return reported(l.Status, l.Errors) }
 
 // Reasons implements [Outcomer].
-func (l listing) Reasons() []string { return l.Errors }
+func (l polledList) Reasons() []string { return l.Errors }
 
 // listed is a list of transactions, or the fault for which it is none. The fault is
 // kept and not returned from UnmarshalJSON, because Wait would take it for a look

@@ -2,6 +2,7 @@ package kopokopo
 
 import (
 	"strings"
+	"unicode"
 
 	"github.com/kopokopo-go/kopokopo/internal/allot"
 )
@@ -252,4 +253,84 @@ func (d *Disbursement) payee() allot.Payee {
 		AccountNumber: d.AccountNumber, BankBranchReference: d.BankBranchReference,
 		TillNumber: d.TillNumber, PayBillNumber: d.PayBillNumber, PayBillAccountNumber: d.PayBillAccountNumber}
 	return to.payee()
+}
+
+// payee returns who a destination is for, in the form that it is compared in.
+func (d *SentDestination) payee() allot.Payee {
+	p := allot.Payee{allot.Kind: payeeKind(d.Type)}
+	for member, text := range [...]string{allot.Phone: d.PhoneNumber, allot.Account: d.AccountNumber, allot.Branch: d.BankBranchReference,
+		allot.Till: d.TillNumber, allot.Paybill: d.PayBillNumber, allot.Bill: d.PayBillAccountNumber, allot.Reference: d.Reference} {
+		if strings.TrimSpace(text) == "" {
+			continue
+		}
+		if p[member] = legible(member, text); p[member] == "" {
+			p[allot.Veiled] += strings.TrimSpace(text) + "\n"
+		}
+	}
+	return p
+}
+
+// legible returns a text in the form that it is compared in, "" if part of it is masked.
+func legible(member int, text string) string {
+	if member == allot.Phone {
+		if phone, err := ParsePhone(text); err == nil {
+			return phone.Digits()
+		}
+		text = strings.TrimPrefix(strings.TrimSpace(text), "+")
+	}
+	text = strings.ToLower(strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || r == '-' {
+			return -1
+		}
+		return r
+	}, text))
+	if strings.ContainsAny(text, "*•…") || strings.Contains(text, "xxx") {
+		return ""
+	}
+	if number, ok := strings.CutPrefix(text, "k"); ok && member == allot.Till && isDigits(number) {
+		return number // K2 writes tills with and without it
+	}
+	return text
+}
+
+// destinationType reads a type as version 2 spells it and as version 1 shows it,
+// "mobile_wallet" and "Mobile Wallet". It returns "" for one that is not known.
+func destinationType(kind string) string {
+	return canonicalDestination(strings.ReplaceAll(strings.TrimSpace(kind), " ", "_"))
+}
+
+// payeeKind returns the kind of payee that a type stands for, "" for one that is not
+// known. The merchant's own accounts are shown by the names of the others at times.
+func payeeKind(kind string) string {
+	switch kind = destinationType(kind); kind {
+	case DestinationMerchantWallet:
+		return MobileWallet
+	case DestinationMerchantBankAccount:
+		return BankAccount
+	}
+	return kind
+}
+
+// requested returns a destination of a request as K2 repeats it.
+func (d SendMoneyDestination) requested() SentDestination {
+	value, _ := parseAmount(d.Amount.Value) // validated
+	return SentDestination{Type: canonicalDestination(d.Type), Amount: Decimal{value}, Description: d.Description,
+		Nickname: d.Nickname, Favourite: d.Favourite, PhoneNumber: d.PhoneNumber, Network: d.Network,
+		AccountName: d.AccountName, AccountNumber: d.AccountNumber, BankBranchReference: d.BankBranchReference,
+		TillNumber: d.TillNumber, PayBillNumber: d.PayBillNumber, PayBillAccountNumber: d.PayBillAccountNumber, Reference: d.Reference}
+}
+
+// again returns a destination that K2 has repeated as a request takes it.
+func (d SentDestination) again(currency string) SendMoneyDestination {
+	amount := d.Amount.String()
+	if _, whole, fraction, err := d.Amount.parts(); err == nil { // K2 writes 100.0, and may write more zeros than a request may have
+		amount = orDefault(whole, "0")
+		if fraction != "" {
+			amount += "." + fraction
+		}
+	}
+	return SendMoneyDestination{Type: orDefault(destinationType(d.Type), d.Type), Amount: Amount{Value: amount, Currency: orDefault(strings.TrimSpace(currency), "KES")},
+		Description: d.Description, Nickname: d.Nickname, Favourite: d.Favourite, PhoneNumber: d.PhoneNumber, Network: d.Network,
+		AccountName: d.AccountName, AccountNumber: d.AccountNumber, BankBranchReference: d.BankBranchReference,
+		TillNumber: d.TillNumber, PayBillNumber: d.PayBillNumber, PayBillAccountNumber: d.PayBillAccountNumber, Reference: d.Reference}
 }

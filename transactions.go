@@ -229,7 +229,7 @@ func (r *reader) read(ctx context.Context, from, to time.Time) error {
 	if from.Equal(r.query.From) {
 		begin = from.Add(-clockSkew)
 	}
-	doc, err := createAndWait[listing](ctx, r.client.Polling.routed(), PollingReq{
+	doc, err := createAndWait[polledList](ctx, r.client.Polling.routed(), PollingReq{
 		Scope:          r.query.Scope,
 		ScopeReference: r.query.ScopeReference,
 		From:           begin,

@@ -1,6 +1,12 @@
 package kopokopo
 
-import "strings"
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"github.com/kopokopo-go/kopokopo/internal/wire"
+)
 
 // SettlementTransferReq moves money from the balance to one of the merchant's own
 // accounts (POST /api/v1/settlement_transfers).
@@ -84,4 +90,116 @@ func (r SettlementTransferReq) wire() any {
 		DestinationReference string `json:"destination_reference"`
 		blind
 	}{Amount{Value: amount.Value.String(), Currency: amount.Currency}, canonicalOwnAccount(r.DestinationType), strings.TrimSpace(r.DestinationReference), blind{r.Links.wire()}}
+}
+
+// UnmarshalJSON takes every form on record. What has none of them is left out, stays
+// readable in [Document.Raw], and makes the outcome pending.
+func (s *SendMoney) UnmarshalJSON(data []byte) (err error) {
+	type plain SendMoney
+	var shape struct {
+		Destinations []object[destinationShape] `json:"destinations"`
+		batchesShape
+	}
+	s.odd, err = decodePayout(data, (*plain)(s), &shape)
+	tellBatches(s.TransferBatches)
+	return err
+}
+
+// UnmarshalJSON is that of [SendMoney].
+func (p *Payment) UnmarshalJSON(data []byte) (err error) {
+	type plain Payment
+	p.odd, err = decodePayout(data, (*plain)(p), &oneShape{})
+	tellBatches(p.TransferBatches)
+	return err
+}
+
+// UnmarshalJSON is that of [SendMoney].
+func (t *SettlementTransfer) UnmarshalJSON(data []byte) (err error) {
+	type plain SettlementTransfer
+	t.odd, err = decodePayout(data, (*plain)(t), &oneShape{})
+	tellBatches(t.TransferBatches)
+	return err
+}
+
+// decodePayout decodes a payout's attributes, and reports whether something in them had
+// another form than shape.
+func decodePayout(data []byte, attributes, shape any) (odd bool, err error) {
+	if err := wire.DecodeLenient(data, attributes); err != nil {
+		return false, err
+	}
+	return json.Unmarshal(data, shape) != nil, nil
+}
+
+// tellBatches tells each disbursement the status of its batch.
+func tellBatches(batches []TransferBatch) {
+	for _, b := range batches {
+		for i := range b.Disbursements {
+			b.Disbursements[i].batch = b.Status
+		}
+	}
+}
+
+// The shapes say where lists, objects and single values stand in what an outcome is
+// read from. Decoding itself takes nearly everything, so that no event is lost, and
+// would leave out a disbursement whose list is an object.
+type (
+	oneShape struct {
+		Amount *object[struct {
+			Value scalar `json:"value"`
+		}] `json:"amount"`
+		batchesShape
+	}
+	batchesShape struct {
+		TransferBatches []object[batchShape] `json:"transfer_batches"`
+	}
+	batchShape struct {
+		Status        scalar                      `json:"status"`
+		Amount        scalar                      `json:"amount"`
+		Disbursements []object[disbursementShape] `json:"disbursements"`
+	}
+	disbursementShape struct {
+		Status               scalar `json:"status"`
+		DestinationType      scalar `json:"destination_type"`
+		DestinationReference scalar `json:"destination_reference"`
+		TransactionReference scalar `json:"transaction_reference"`
+		payeeShape
+	}
+	destinationShape struct {
+		Type      scalar `json:"type"`
+		Reference scalar `json:"reference"`
+		payeeShape
+	}
+	payeeShape struct {
+		Amount               scalar `json:"amount"`
+		PhoneNumber          scalar `json:"phone_number"`
+		AccountNumber        scalar `json:"account_number"`
+		BankBranchReference  scalar `json:"bank_branch_ref"`
+		TillNumber           scalar `json:"till_number"`
+		PayBillNumber        scalar `json:"paybill_number"`
+		PayBillAccountNumber scalar `json:"paybill_account_number"`
+	}
+)
+
+var errShape = errors.New("a value has an impossible form")
+
+// object is an element of a list of objects of shape T.
+type object[T any] struct{}
+
+// UnmarshalJSON refuses what is no object of that shape, null included.
+func (object[T]) UnmarshalJSON(data []byte) error {
+	if data[0] != '{' {
+		return errShape
+	}
+	return json.Unmarshal(data, new(T))
+}
+
+// scalar is a text, a number, a truth value or null.
+type scalar struct{}
+
+// UnmarshalJSON refuses lists and objects.
+func (scalar) UnmarshalJSON(data []byte) error {
+	if data[0] == '{' || data[0] == '[' {
+		return errShape
+	}
+	return nil
 }

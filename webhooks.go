@@ -3,12 +3,14 @@ package kopokopo
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/kopokopo-go/kopokopo/internal/signature"
+	"github.com/kopokopo-go/kopokopo/internal/wire"
 )
 
 // SignatureHeader carries the signature of every webhook and callback (K2 docs).
@@ -140,4 +142,70 @@ func decodeSignature(mac []byte, sig string) bool {
 	copy(digits[:], sig)
 	_, err := hex.Decode(mac, digits[:])
 	return err == nil
+}
+
+// TransactionEvent is the payload of the events about one transaction: buygoods,
+// b2b, m2m and card. Which fields K2 sends depends on the topic.
+type TransactionEvent struct {
+	Transaction        // What took place. Its Status is "Received", "Complete", "Reversed" or "Voided".
+	Topic       string `json:"-"` // The event's topic, which tells what came from what went back.
+	Links       Links  `json:"-"` // Where K2 says that event and transaction live.
+}
+
+// CustomerCreatedEvent is the payload of customer_created: a payer who had not
+// paid before.
+type CustomerCreatedEvent struct {
+	Type        string `json:"-"` // "Customer Created".
+	FirstName   string `json:"first_name"`
+	MiddleName  string `json:"middle_name"`
+	LastName    string `json:"last_name"`
+	PhoneNumber string `json:"phone_number"` // As K2 sends it, "+254…".
+	Links       Links  `json:"-"`            // Resource holds the customer's id.
+}
+
+// decode reads the phone number under its older name too.
+func (e *CustomerCreatedEvent) decode(resource json.RawMessage) error {
+	sent := struct {
+		*CustomerCreatedEvent
+		MSISDN string `json:"msisdn"`
+	}{CustomerCreatedEvent: e}
+	if err := wire.DecodeLenient(resource, &sent); err != nil {
+		return err
+	}
+	if e.PhoneNumber == "" {
+		e.PhoneNumber = sent.MSISDN
+	}
+	return nil
+}
+
+// SettlementEvent is the payload of settlement_transfer_completed: money that
+// reached one of the merchant's own accounts.
+type SettlementEvent struct {
+	Type            string         `json:"-"`                // "Settlement Transfer".
+	ID              string         `json:"id"`               // K2's id of the transfer.
+	Amount          Decimal        `json:"amount"`           // Exactly as K2 sent it.
+	Currency        string         `json:"currency"`         // "KES".
+	Status          string         `json:"status"`           // "Transferred".
+	OriginationTime Time           `json:"origination_time"` // When it took place.
+	Destination     Destination    `json:"destination"`      // The account: "Bank Account" or "Mobile Wallet", with the fields of its kind.
+	Disbursements   []Disbursement `json:"disbursements"`    // Its parts.
+	Links           Links          `json:"-"`                // Where K2 says that event and transfer live.
+}
+
+// DarajaEvent is a payment in Safaricom's shape, for subscriptions with
+// EnableDarajaPayload. It carries no id but the receipt.
+type DarajaEvent struct {
+	TransactionType   string  `json:"TransactionType"`   // "Buy Goods", "Organization To Organization Transfer", in several spellings.
+	TransID           string  `json:"TransID"`           // The M-PESA receipt.
+	TransTime         Time    `json:"TransTime"`         // When it took place, read as East Africa Time.
+	TransAmount       Decimal `json:"TransAmount"`       // In shillings, exactly as K2 sent it.
+	BusinessShortCode string  `json:"BusinessShortCode"` // The till that was paid.
+	BillRefNumber     string  `json:"BillRefNumber"`     // Mostly empty.
+	InvoiceNumber     string  `json:"InvoiceNumber"`     // Mostly empty.
+	OrgAccountBalance Decimal `json:"OrgAccountBalance"` // Mostly missing.
+	ThirdPartyTransID string  `json:"ThirdPartyTransID"` // K2 spells the key ThirdPartyTransId too.
+	MSISDN            string  `json:"MSISDN"`            // The payer's number, a hash of it, or the paying till.
+	FirstName         string  `json:"FirstName"`         // Of an organisation its name.
+	MiddleName        string  `json:"MiddleName"`        // May be missing.
+	LastName          string  `json:"LastName"`          // May be missing.
 }

@@ -3,8 +3,6 @@ package api_test
 import (
 	"encoding/json"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kopokopo-go/kopokopo"
+	"github.com/kopokopo-go/kopokopo/internal/testkit/payloads"
 )
 
 // Crashers are kept as f.Add here, by name.
@@ -21,15 +20,8 @@ import (
 // FuzzUnpaid: whatever a document lists, paying what Unpaid has, on top of all that is
 // listed for the same payees and did not fail, never comes to more than was asked for.
 func FuzzUnpaid(f *testing.F) {
-	files, err := filepath.Glob(filepath.Join(payloadsDir, "*send_money*.json"))
-	if err != nil || len(files) == 0 {
-		f.Fatal("payloads are missing", err)
-	}
-	for _, file := range files {
-		body, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
+	for _, name := range payloads.Names("*send_money*.json") {
+		body := payloads.Read(name)
 		var document struct {
 			Data struct {
 				Attributes json.RawMessage `json:"attributes"`

@@ -2,8 +2,6 @@ package api_test
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,10 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kopokopo-go/kopokopo"
+	"github.com/kopokopo-go/kopokopo/internal/testkit/payloads"
 )
-
-// payloadsDir has every document on record.
-const payloadsDir = "../../testdata/payloads"
 
 const (
 	rowPending = kopokopo.OutcomePending
@@ -101,13 +97,12 @@ var sampleRows = map[string][]sampleRow{
 
 func TestResultsOfEveryDocumentOnRecord(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob(filepath.Join(payloadsDir, "*.json"))
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range files {
-		body, err := os.ReadFile(file)
-		require.NoError(t, err)
-		name := strings.TrimSuffix(filepath.Base(file), ".json")
+	for _, file := range payloads.Names("*.json") {
+		body := payloads.Read(file)
+		name := strings.TrimSuffix(file, ".json")
+		if strings.HasPrefix(name, "FLATTENED_") { // what an SDK made of a document
+			continue
+		}
 		if !strings.Contains(string(body), `"disbursements"`) {
 			assert.NotContains(t, sampleRows, name)
 			continue
@@ -520,10 +515,11 @@ func TestResultsOfThousands(t *testing.T) {
 	s.TransferBatches = batchOf(listed...)
 	assert.Equal(t, rowPartial, s.Outcome())
 	assert.Len(t, s.Unpaid(), many/10)
-	empty := strings.TrimSuffix(strings.Repeat("{},", 150_000), ",")
+	// No shorter: documents with more values than their size explains are not read at all.
+	empty := strings.TrimSuffix(strings.Repeat(`{"favourite":null,"description":"of nobody, and of no amount"},`, 15_000), ",")
 	odd := callbackOf[kopokopo.SendMoney](t, "send_money", `{"status":"Processed","destinations":[`+empty+`],"transfer_batches":[{"disbursements":[`+empty+`]}]}`)
 	assert.Equal(t, rowPending, odd.Outcome())
-	assert.Len(t, odd.Results(), 150_000)
+	assert.Len(t, odd.Results(), 15_000)
 }
 
 func digits(n int) string {
