@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -46,25 +47,27 @@ func TestAnswers(t *testing.T) {
 		"form": {func(r *http.Request) {
 			r.Header.Set("Content-Type", "Application/X-WWW-Form-Urlencoded ; charset=utf-8")
 		}, 415, closing},
-		"multipart":          {func(r *http.Request) { r.Header.Set("Content-Type", " Multipart/mixed; boundary=x") }, 415, closing},
-		"json":               {func(r *http.Request) { r.Header.Set("Content-Type", "application/json; x=multipart/mixed") }, 200, nil},
-		"announced too long": {func(r *http.Request) { r.ContentLength = 11; r.Body = unreadable{t} }, 413, closing},
-		"longest":            {func(r *http.Request) { long(r, 10, 10) }, 200, nil},
-		"too long":           {func(r *http.Request) { long(r, 11, -1) }, 413, closing},
-		"of unknown length":  {func(r *http.Request) { long(r, 10, -1) }, 200, nil},
-		"shorter than said":  {func(r *http.Request) { long(r, 9, 10) }, 400, nil},
-		"empty":              {func(r *http.Request) { long(r, 0, 0) }, 400, nil},
-		"empty chunks":       {func(r *http.Request) { long(r, 0, -1) }, 400, nil},
-		"no body":            {func(r *http.Request) { r.Body = nil }, 400, nil},
-		"read before":        {func(r *http.Request) { long(r, 0, 10) }, 500, closing},
-		"closed before":      {func(r *http.Request) { r.Body = failing{http.ErrBodyReadAfterClose} }, 500, closing},
-		"late":               {func(r *http.Request) { r.Body = failing{os.ErrDeadlineExceeded} }, 408, closing},
-		"late in its way":    {func(r *http.Request) { r.Body = failing{netError{true}} }, 408, closing},
-		"another net error":  {func(r *http.Request) { r.Body = failing{netError{false}} }, 400, closing},
-		"cut off":            {func(r *http.Request) { r.Body = failing{io.ErrUnexpectedEOF} }, 400, closing},
-		"broken":             {func(r *http.Request) { r.Body = failing{errors.New("broken")} }, 400, closing},
-		"unsigned":           {func(r *http.Request) { r.Header.Del("Signature") }, 401, nil},
-		"wrongly signed":     {func(r *http.Request) { r.Header.Set("Signature", "bad") }, 401, nil},
+		"multipart":            {func(r *http.Request) { r.Header.Set("Content-Type", " Multipart/mixed; boundary=x") }, 415, closing},
+		"json":                 {func(r *http.Request) { r.Header.Set("Content-Type", "application/json; x=multipart/mixed") }, 200, nil},
+		"announced too long":   {func(r *http.Request) { r.ContentLength = 11; r.Body = unreadable{t} }, 413, closing},
+		"longest":              {func(r *http.Request) { long(r, 10, 10) }, 200, nil},
+		"too long":             {func(r *http.Request) { long(r, 11, -1) }, 413, closing},
+		"of unknown length":    {func(r *http.Request) { long(r, 10, -1) }, 200, nil},
+		"shorter than said":    {func(r *http.Request) { long(r, 9, 10) }, 400, nil},
+		"empty":                {func(r *http.Request) { long(r, 0, 0) }, 400, nil},
+		"empty chunks":         {func(r *http.Request) { long(r, 0, -1) }, 400, nil},
+		"no body":              {func(r *http.Request) { r.Body = nil }, 400, nil},
+		"read before":          {func(r *http.Request) { long(r, 0, 10) }, 500, closing},
+		"one byte read before": {func(r *http.Request) { long(r, 0, 1) }, 500, closing},
+		"one byte":             {func(r *http.Request) { long(r, 1, 1) }, 200, nil},
+		"closed before":        {func(r *http.Request) { r.Body = failing{http.ErrBodyReadAfterClose} }, 500, closing},
+		"late":                 {func(r *http.Request) { r.Body = failing{os.ErrDeadlineExceeded} }, 408, closing},
+		"late in its way":      {func(r *http.Request) { r.Body = failing{netError{true}} }, 408, closing},
+		"another net error":    {func(r *http.Request) { r.Body = failing{netError{false}} }, 400, closing},
+		"cut off":              {func(r *http.Request) { r.Body = failing{io.ErrUnexpectedEOF} }, 400, closing},
+		"broken":               {func(r *http.Request) { r.Body = failing{errors.New("broken")} }, 400, closing},
+		"unsigned":             {func(r *http.Request) { r.Header.Del("Signature") }, 401, nil},
+		"wrongly signed":       {func(r *http.Request) { r.Header.Set("Signature", "bad") }, 401, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			calls := 0
@@ -187,12 +190,16 @@ func TestMemoryIsTakenOnce(t *testing.T) {
 	r := newRig(nil)
 	allocs := func(size int) float64 {
 		body := make([]byte, size)
-		return testing.AllocsPerRun(20, func() {
-			req := request("")
-			req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(size)
-			_, rep := r.read(httptest.NewRecorder(), req)
-			require.Zero(t, rep)
-		})
+		least := math.Inf(1)
+		for range 50 { // what lies in pools comes and goes
+			least = min(least, testing.AllocsPerRun(1, func() {
+				req := request("")
+				req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(size)
+				_, rep := r.read(httptest.NewRecorder(), req)
+				require.Zero(t, rep)
+			}))
+		}
+		return least
 	}
 	require.Equal(t, allocs(10), allocs(64<<10))
 	require.Less(t, allocs(10), allocs(80<<10))
