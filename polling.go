@@ -125,7 +125,7 @@ func (l *listed) UnmarshalJSON(data []byte) error {
 		l.fault = responseError("transactions is not a list")
 		return nil
 	}
-	for i := 0; dec.More() && l.fault == nil; i++ {
+	for i := 0; dec.More(); i++ {
 		if i == maxListed {
 			l.fault = fmt.Errorf("%w: more than %d transactions", ErrResponseTooLarge, maxListed)
 			return nil
@@ -135,7 +135,6 @@ func (l *listed) UnmarshalJSON(data []byte) error {
 		err := dec.Decode(&element)
 		var typeErr *json.UnmarshalTypeError
 		if errors.As(err, &typeErr) {
-			element = listedTransaction{}
 			err = decodeLenient(bytes.TrimLeft(data[start:dec.InputOffset()], ", \t\r\n"), &element)
 		}
 		if err == nil {

@@ -418,7 +418,7 @@ func (s sought) comparePayer(t Transaction) likeness {
 	phone, err := ParsePhone(t.SenderPhoneNumber)
 	hashed := isHash(t.HashedSenderPhone)
 	switch {
-	case err == nil && phone == s.phone, hashed && MatchesHash(s.phone.Digits(), t.HashedSenderPhone):
+	case err == nil && phone == s.phone, MatchesHash(s.phone.Digits(), t.HashedSenderPhone):
 		return agrees
 	case err == nil, hashed:
 		return differs
