@@ -130,7 +130,7 @@ func (l *listed) UnmarshalJSON(data []byte) error {
 		l.fault = responseError("transactions is not a list")
 		return nil
 	}
-	for i := 0; dec.More() && l.fault == nil; i++ {
+	for i := 0; dec.More(); i++ {
 		if i == maxListed {
 			l.fault = fmt.Errorf("%w: more than %d transactions", ErrResponseTooLarge, maxListed)
 			return nil
@@ -140,7 +140,6 @@ func (l *listed) UnmarshalJSON(data []byte) error {
 		err := dec.Decode(&element)
 		var typeErr *json.UnmarshalTypeError
 		if errors.As(err, &typeErr) {
-			element = listedTransaction{}
 			err = wire.DecodeLenient(bytes.TrimLeft(data[start:dec.InputOffset()], ", \t\r\n"), &element)
 		}
 		if err == nil {
@@ -344,7 +343,7 @@ func (s sought) comparePayer(t Transaction) likeness {
 	phone, err := ParsePhone(t.SenderPhoneNumber)
 	hashed := isHash(t.HashedSenderPhone)
 	switch {
-	case err == nil && phone == s.phone, hashed && MatchesHash(s.phone.Digits(), t.HashedSenderPhone):
+	case err == nil && phone == s.phone, MatchesHash(s.phone.Digits(), t.HashedSenderPhone):
 		return agrees
 	case err == nil, hashed:
 		return differs

@@ -106,6 +106,13 @@ func TestFindPaymentsReadsTheRequest(t *testing.T) {
 	at := dayOne.Add(time.Hour)
 	l := &pollLedger{list: []filedPayment{{id: "it", reference: "R", at: at, filed: at,
 		more: `,"till_number":"123456","amount":"1500","currency":"kes","sender_phone_number":"+254929488147"`}}}
+	dollars := pushed()
+	dollars.Amount.Currency = "USD"
+	withPollLedger(t, l, func(t *testing.T, client *kopokopo.Client) {
+		found, err := client.FindPayments(t.Context(), dollars, dayOne)
+		require.NoError(t, err)
+		assert.Empty(t, found, "the transaction is in shillings")
+	})
 	for _, change := range []func(r *kopokopo.ReceiveMpesaReq){
 		func(*kopokopo.ReceiveMpesaReq) {},
 		func(r *kopokopo.ReceiveMpesaReq) { r.TillNumber = " 123456 " },

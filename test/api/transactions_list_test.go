@@ -60,7 +60,7 @@ func TestTransactionsReadsEveryForm(t *testing.T) {
 			{Type: "5", ID: "7", Reference: "8", TillNumber: "514459", Settled: true, OriginationTime: kopokopo.Time{Time: at}}},
 		`[{"type":"A","resource":{"reference":"R","sender_middle_name":null,"origination_time":"2026-03-01 05:00:00"},"more":[1]}]`: {
 			{Type: "A", Reference: "R", OriginationTime: kopokopo.Time{Time: at}}},
-		`[{"resource":{"id":"a","origination_time":""}},{"resource":{"id":"b","origination_time":{}}},{"resource":{"id":"c","origination_time":null}}]`: {
+		`[{"resource":{"id":"a","origination_time":" "}},{"resource":{"id":"b","origination_time":{}}},{"resource":{"id":"c","origination_time":"noon","origination_time":null}}]`: {
 			{ID: "a"}, {ID: "b"}, {ID: "c"}},
 	} {
 		l := &pollLedger{raw: list}
