@@ -315,9 +315,9 @@ func (n *Notification) concluded() bool {
 // transfers carry no key; they are read all the same. A payment link is final when it
 // was paid, has failed, or cannot be paid any more.
 //
-// handled is how many results the function has handled now. The error joins those of
-// all reads and deliveries that failed; the rest was done. It has no outcome, since
-// nothing is created.
+// handled is how many payments are final now: the function has handled their results,
+// at this call or before. The error joins those of all reads and deliveries that failed;
+// the rest was done. It has no outcome, since nothing is created.
 func (c *Client) FollowUp(ctx context.Context, h *Handler) (handled int, err error) {
 	const op = "follow up"
 	switch {

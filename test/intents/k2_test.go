@@ -20,7 +20,8 @@ import (
 // is held against that.
 type k2 struct {
 	testkit.RawServer
-	plan func(post) plan // what becomes of a complete POST; nil for the ordinary
+	plan func(post) plan      // what becomes of a complete POST; nil for the ordinary
+	edit func(map[string]any) // what is changed in documents that are read; they are pending then
 
 	mu    sync.Mutex
 	posts []post
@@ -148,6 +149,9 @@ func (k *k2) get(urlPath string) string {
 	r := k.made[path.Base(urlPath)]
 	if r == nil {
 		return testkit.Answer(404, "")
+	}
+	if k.edit != nil {
+		return testkit.Answer(200, r.resultWith(false, k.edit))
 	}
 	return testkit.Answer(200, r.result(time.Since(r.at) >= resultAfter))
 }
