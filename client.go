@@ -94,26 +94,60 @@ func New(cfg Config) (*Client, error) {
 		Tokens:               &Tokens{core: c},
 		Intents:              &Intents{core: c},
 		WebhookSubscriptions: newEndpoint[CreateWebhookReq, WebhookSubscription](v2("webhook subscription", "webhook_subscriptions", outbound.Setup, nil)),
-		IncomingPayments:     newAsyncEndpoint[ReceiveMpesaReq, IncomingPayment](v2("incoming payment", "incoming_payments", outbound.Collect, collectPace).withKeys()),
+		IncomingPayments:     newAsyncEndpoint[ReceiveMpesaReq, IncomingPayment](v2("incoming payment", "incoming_payments", outbound.Collect, collectPace).withKeys(keysInMetadata)),
 		ExternalRecipients:   newEndpoint[ExternalRecipientReq, ExternalRecipient](v2("external recipient", "external_recipients", outbound.Setup, nil)),
-		SendMoney:            &SendMoneyEndpoint{v2("send money", "send_money", outbound.PayOut, payOutPace).withKeys()},
+		SendMoney:            &SendMoneyEndpoint{v2("send money", "send_money", outbound.PayOut, payOutPace).withKeys(keysInMetadata)},
 		MerchantBankAccounts: newEndpoint[MerchantBankAccountReq, MerchantBankAccount](v2("merchant bank account", "merchant_bank_accounts", outbound.Setup, nil)),
 		MerchantWallets:      newEndpoint[MerchantWalletReq, MerchantWallet](v2("merchant wallet", "merchant_wallets", outbound.Setup, nil)),
 		Polling:              newAsyncEndpoint[PollingReq, Polling](v2("polling", "polling", outbound.Read, reportPace).large()),
-		PaymentLinks:         &PaymentLinkEndpoint{v2("payment link", "payment_links", outbound.Setup, reportPace).withKeys()},
-		Reversals:            newAsyncEndpoint[ReversalReq, Reversal](v2("reversal", "reversals", outbound.PayOut, payOutPace).withKeys()),
+		PaymentLinks:         &PaymentLinkEndpoint{v2("payment link", "payment_links", outbound.Setup, reportPace).withKeys(keysInMetadata)},
+		Reversals:            newAsyncEndpoint[ReversalReq, Reversal](v2("reversal", "reversals", outbound.PayOut, payOutPace).withKeys(keysInMetadata)),
 		V1: V1{
 			WebhookSubscriptions: newEndpoint[CreateWebhookReq, WebhookSubscription](v1("webhook subscription", "webhook_subscriptions", outbound.Setup, nil)),
-			IncomingPayments:     newAsyncEndpoint[ReceiveMpesaReq, IncomingPayment](v1("incoming payment", "incoming_payments", outbound.Collect, collectPace).withKeys()),
+			IncomingPayments:     newAsyncEndpoint[ReceiveMpesaReq, IncomingPayment](v1("incoming payment", "incoming_payments", outbound.Collect, collectPace).withKeys(keysInMetadata)),
 			PayRecipients:        newEndpoint[AddPAYRecipient, PayRecipient](v1("pay recipient", "pay_recipients", outbound.Setup, nil)),
-			Payments:             newAsyncEndpoint[CreatePaymentReq, Payment](v1("payment", "payments", outbound.PayOut, payOutPace).withKeys()),
-			SettlementTransfers:  newAsyncEndpoint[SettlementTransferReq, SettlementTransfer](v1("settlement transfer", "settlement_transfers", outbound.PayOut, payOutPace).withKeys()),
+			Payments:             newAsyncEndpoint[CreatePaymentReq, Payment](v1("payment", "payments", outbound.PayOut, payOutPace).withKeys(keysInMetadata)),
+			SettlementTransfers:  newAsyncEndpoint[SettlementTransferReq, SettlementTransfer](v1("settlement transfer", "settlement_transfers", outbound.PayOut, payOutPace).withKeys(keysInStore)),
 			SMSNotifications:     newAsyncEndpoint[SMSNotificationReq, SMSNotification](v1("SMS notification", "transaction_sms_notifications", outbound.Setup, reportPace)),
 			MerchantBankAccounts: newEndpoint[MerchantBankAccountReq, MerchantBankAccount](v1("merchant bank account", "merchant_bank_accounts", outbound.Setup, nil)),
 			MerchantWallets:      newEndpoint[MerchantWalletReq, MerchantWallet](v1("merchant wallet", "merchant_wallets", outbound.Setup, nil)),
 			Polling:              newAsyncEndpoint[PollingReq, Polling](v1("polling", "polling", outbound.Read, reportPace).large()),
 		},
 	}, nil
+}
+
+// routes makes the routes of one version of the API.
+func routes(c *core, version string) func(name, collection string, cl outbound.Class, p pace) route {
+	return func(name, collection string, cl outbound.Class, p pace) route {
+		return route{core: c, name: name, path: "/api/" + version + "/" + collection, class: cl, pace: p, limit: maxResponse}
+	}
+}
+
+// large is a route whose answers are as long as a day of a busy shop.
+func (r route) large() route {
+	r.limit = maxPollingResponse
+	return r
+}
+
+// keying says whether the creates of a route can have idempotency keys.
+type keying byte
+
+const (
+	noKeys         keying = iota
+	keysInMetadata        // the result brings the key back
+	keysInStore           // there is no metadata: only the store knows the key
+)
+
+// withKeys is a route whose creates can have idempotency keys: a result comes.
+func (r route) withKeys(k keying) route {
+	r.keys = k
+	return r
+}
+
+func newEndpoint[Req wireRequest, A any](r route) *Endpoint[Req, A] { return &Endpoint[Req, A]{r} }
+
+func newAsyncEndpoint[Req wireRequest, A Outcomer](r route) *AsyncEndpoint[Req, A] {
+	return &AsyncEndpoint[Req, A]{r}
 }
 
 // Close ends the client: idle connections are closed, waiting callers return, and

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"path"
 	"strings"
 	"time"
 
 	"github.com/kopokopo-go/kopokopo/internal/outbound"
+	"github.com/kopokopo-go/kopokopo/internal/wire"
 )
 
 // Request is what the Create methods take: a value that can tell whether K2 could
@@ -94,34 +94,9 @@ type route struct {
 	name  string // "incoming payment", as errors have it
 	path  string // "/api/v2/incoming_payments"
 	class outbound.Class
-	pace  pace  // when Wait looks
-	limit int64 // of the body of an answer to Get
-	keyed bool  // creates can have idempotency keys
-}
-
-// routes makes the routes of one version of the API.
-func routes(c *core, version string) func(name, collection string, cl outbound.Class, p pace) route {
-	return func(name, collection string, cl outbound.Class, p pace) route {
-		return route{core: c, name: name, path: "/api/" + version + "/" + collection, class: cl, pace: p, limit: maxResponse}
-	}
-}
-
-// large is a route whose answers are as long as a day of a busy shop.
-func (r route) large() route {
-	r.limit = maxPollingResponse
-	return r
-}
-
-// withKeys is a route whose creates can have idempotency keys: a result comes back.
-func (r route) withKeys() route {
-	r.keyed = true
-	return r
-}
-
-func newEndpoint[Req wireRequest, A any](r route) *Endpoint[Req, A] { return &Endpoint[Req, A]{r} }
-
-func newAsyncEndpoint[Req wireRequest, A Outcomer](r route) *AsyncEndpoint[Req, A] {
-	return &AsyncEndpoint[Req, A]{r}
+	pace  pace   // when Wait looks
+	limit int64  // of the body of an answer to Get
+	keys  keying // of creates
 }
 
 // Create validates the request and sends it (POST). K2 answers 201 with the
@@ -206,31 +181,29 @@ var (
 // create is Create without the types.
 func (r route) create(ctx context.Context, req Request, opts []CallOption) (Ref, error) {
 	call := r.write("create "+r.name, "")
-	keyed, err := r.compose(call, req, opts)
-	switch {
-	case err != nil:
+	if err := r.compose(call, req, opts); err != nil {
 		return Ref{}, call.fail(outbound.NotSent, 0, err)
-	case keyed != nil:
-		return r.createOnce(ctx, call, keyed)
+	}
+	if call.key != "" {
+		return r.createOnce(ctx, call)
 	}
 	return r.send(ctx, call)
 }
 
-// compose makes the call of a create: completed, validated, encoded. It returns the
-// request itself if it goes out under an idempotency key.
-func (r route) compose(call *request, req Request, opts []CallOption) (keyedRequest, error) {
+// compose makes the call of a create: completed, validated, encoded.
+func (r route) compose(call *request, req Request, opts []CallOption) error {
 	if err := r.prepare(call, "", opts); err != nil {
-		return nil, err
+		return err
 	}
-	wired, err := r.complete(req, call.key)
+	if call.key != "" && r.keys == noKeys {
+		return unkeyed(r.name)
+	}
+	wired, err := r.complete(req)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	call.Body, err = wireJSON(wired.wire())
-	if call.key == "" {
-		return nil, err
-	}
-	return wired.(keyedRequest), err
+	call.Body, err = wire.Encode(wired.wire())
+	return err
 }
 
 // send sends a create and reads which resource K2 has made.
@@ -252,30 +225,19 @@ func (r route) validate(req Request) error {
 	if err := r.prepare(call, "", nil); err != nil {
 		return call.fail(outbound.NotSent, 0, err)
 	}
-	if _, err := r.complete(req, ""); err != nil {
+	if _, err := r.complete(req); err != nil {
 		return call.fail(outbound.NotSent, 0, err)
 	}
 	return nil
 }
 
-// complete fills in the client's defaults, and the idempotency key if there is one, and
-// returns what can be sent.
-func (r route) complete(req Request, key string) (wireRequest, error) {
+// complete fills in the client's defaults and returns what can be sent.
+func (r route) complete(req Request) (wireRequest, error) {
 	wired, ok := req.(wireRequest)
 	if !ok {
 		return nil, errors.New("the request is not of one of this package's types")
 	}
 	wired = wired.withCallback(r.core.callback)
-	if key != "" {
-		keyed, ok := wired.(keyedRequest)
-		if !ok || !r.keyed {
-			return nil, unkeyed(r.name)
-		}
-		var err error
-		if wired, err = keyed.withKey(key); err != nil {
-			return nil, err
-		}
-	}
 	return wired, wired.Validate()
 }
 
@@ -370,37 +332,6 @@ func (r route) bareID(given string) (string, error) {
 	return "", v.err()
 }
 
-// locationID reduces a Location to the id in it, whatever its host and prefix: they
-// are unreliable, and nothing is ever fetched from there. It returns "" if the last
-// segment cannot be an id, or if the one before it is not the collection that was
-// posted to: then it is the answer to something else. A bare id has none before it.
-func locationID(location, collection string) string {
-	u, err := url.Parse(strings.TrimSpace(location))
-	if err != nil {
-		return ""
-	}
-	segments := u.RawPath // as it came: what is escaped is no separator
-	if segments == "" {
-		segments = u.EscapedPath()
-	}
-	parent, id := path.Split(strings.TrimRight(segments, "/"))
-	if !isID(id) {
-		return ""
-	}
-	if parent = strings.Trim(parent, "/"); parent != "" {
-		if !sameKind(path.Base(parent), collection) {
-			return ""
-		}
-		return id
-	}
-	for segment := range strings.SplitSeq(collection, "/") {
-		if id == segment {
-			return "" // the collection itself
-		}
-	}
-	return id
-}
-
 // responseError says what is wrong with an answer.
 func responseError(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrResponse}, args...)...)
@@ -411,7 +342,7 @@ func decodeDocument[A any](body []byte) (*Document[A], error) {
 	var envelope struct {
 		Data json.RawMessage `json:"data"`
 	}
-	if err := decodeStrict(body, &envelope); err != nil {
+	if err := wire.Decode(body, &envelope); err != nil {
 		return nil, responseError("%w", err)
 	}
 	if len(envelope.Data) == 0 || envelope.Data[0] != '{' {
@@ -427,7 +358,7 @@ func decodeBare[A any](document json.RawMessage) (*Document[A], error) {
 		Type       string          `json:"type"`
 		Attributes json.RawMessage `json:"attributes"`
 	}
-	if err := decodeLenient(document, &members); err != nil {
+	if err := wire.DecodeLenient(document, &members); err != nil {
 		return nil, responseError("%w", err)
 	}
 	if members.ID == "" {
@@ -437,7 +368,7 @@ func decodeBare[A any](document json.RawMessage) (*Document[A], error) {
 		return nil, responseError("data.attributes is missing")
 	}
 	doc := &Document[A]{ID: members.ID, Type: members.Type, Raw: document}
-	if err := decodeLenient(members.Attributes, &doc.Attributes); err != nil {
+	if err := wire.DecodeLenient(members.Attributes, &doc.Attributes); err != nil {
 		return nil, responseError("data.attributes: %w", err)
 	}
 	return doc, nil

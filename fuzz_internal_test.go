@@ -1,13 +1,9 @@
 package kopokopo
 
 import (
-	"net/http"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/kopokopo-go/kopokopo/internal/outbound"
 )
 
 var idGrammar = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
@@ -40,19 +36,6 @@ func FuzzLocationID(f *testing.F) {
 		rest = strings.TrimRight(rest, "/")
 		if last := rest[strings.LastIndexByte(rest, '/')+1:]; last != id {
 			t.Fatalf("%q is not the last segment of %q", id, location)
-		}
-	})
-}
-
-// FuzzRetryAfter: a wait that an answer asks for is between nothing and the bound.
-func FuzzRetryAfter(f *testing.F) {
-	for _, seed := range []string{"", "0", "7", "-1", "99999999999999999999", "1.5", "Wed, 21 Oct 2015 07:28:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", " 7 "} {
-		f.Add(seed, int64(1445412480))
-	}
-	f.Fuzz(func(t *testing.T, text string, now int64) {
-		delay, asked := outbound.RetryAfter(http.Header{"Retry-After": {text}}, time.Unix(now, 0))
-		if delay < 0 || delay > outbound.MaxRetryAfter || !asked && delay != 0 {
-			t.Fatalf("%q gave %s, %v", text, delay, asked)
 		}
 	})
 }

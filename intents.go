@@ -1,11 +1,15 @@
 package kopokopo
 
 import (
+	"container/list"
 	"context"
 	"crypto/sha256"
 	"errors"
-	"iter"
+	"slices"
+	"sync"
 	"time"
+
+	"github.com/kopokopo-go/kopokopo/internal/outbound"
 )
 
 // Errors about idempotency keys.
@@ -18,7 +22,7 @@ var (
 	ErrIntentBusy = errors.New("the request of this idempotency key is being sent")
 	// ErrIntentsFull means that a [MemoryIntents] is full of intents that it must not
 	// forget. From a create it comes with [ErrNotSent].
-	ErrIntentsFull = errors.New("intent store: full")
+	ErrIntentsFull = errors.New("full of intents that must not be forgotten")
 )
 
 // errInDoubt is what is said of a key whose request may have reached K2.
@@ -55,6 +59,40 @@ func WithIdempotencyKey(key string) CallOption {
 	return func(o *callOptions) { o.key, o.hasKey = key, true }
 }
 
+// maxKey is how long an idempotency key may be.
+const maxKey = 128
+
+// checkKey refuses what cannot be an idempotency key.
+func checkKey(key string) error {
+	v := validation{what: "idempotency key"}
+	switch {
+	case key == "":
+		v.add("idempotency key", "is empty", nil)
+	case len(key) > maxKey:
+		v.add("idempotency key", "must be at most 128 characters", nil)
+	case !isVisible(key):
+		v.add("idempotency key", "must consist of visible ASCII characters", nil)
+	}
+	return v.err()
+}
+
+// isVisible reports whether a text is all visible ASCII, so without white space.
+func isVisible(text string) bool {
+	for i := range len(text) {
+		if text[i] <= ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// unkeyed refuses an idempotency key where none can be kept.
+func unkeyed(op string) error {
+	v := validation{what: op}
+	v.add("WithIdempotencyKey", "is for creates of payments, whose result comes back with it", nil)
+	return v.err()
+}
+
 // IntentState is what is known of a request that was to be created under an
 // idempotency key.
 type IntentState string
@@ -80,19 +118,35 @@ type Intent struct {
 	Key       string            // The idempotency key.
 	Digest    [sha256.Size]byte // Of the request, see [WithIdempotencyKey].
 	Operation string            // What was to be created: the method and path, "POST /api/v2/send_money".
-	Facts     string            // What K2's result has to agree with, at most 64 KiB of JSON. Names and numbers in it are hashed.
+	Facts     string            // What K2's result has to agree with: JSON, in which names and numbers are hashed. A store has room for 64 KiB.
 	State     IntentState       // What is known of it.
 	Alive     bool              // State is IntentSending, and the sender's lease has not ended by the store's clock.
-	ID        string            // K2's id, once it is known.
-	Location  string            // K2's Location header as it came, if there was one.
-	Token     string            // Who wrote it last. Fences off those who come late.
-	Created   time.Time         // When the key was first taken, by the store's clock.
-	Updated   time.Time         // When it was last written, by the store's clock.
+	ID        string            // K2's id, once it is known: at most 128 letters, digits, - and _.
+	Location  string            // K2's Location header as it came, if there was one that is of visible ASCII and at most 2,000 characters.
+	Token     string            // Who wrote it last: at most 64 letters and digits. Fences off those who come late.
+	Created   time.Time         // When the key was taken, by the store's clock, to the millisecond or finer.
+	Updated   time.Time         // When it was last written, likewise.
 }
 
 // inDoubt reports whether it is not known if K2 has the request.
 func (i Intent) inDoubt() bool {
 	return i.State == IntentInDoubt || i.State == IntentSending && !i.Alive
+}
+
+// created reports whether K2 has the request.
+func (i Intent) created() bool { return i.State == IntentCreated || i.State == IntentFinal }
+
+// known is the answer to a create whose key was used before for the same request.
+func (i Intent) known(call *request) (Ref, error) {
+	switch {
+	case i.created() && i.ID != "":
+		return Ref{ID: i.ID, Location: i.Location}, nil
+	case i.created():
+		return Ref{}, call.fail(outbound.Unknown, 0, ErrNoLocation)
+	case i.State == IntentSending && i.Alive:
+		return Ref{}, call.fail(outbound.Unknown, 0, ErrIntentBusy)
+	}
+	return Ref{}, call.fail(outbound.Unknown, 0, errInDoubt)
 }
 
 // IntentStore remembers what was to be created under which idempotency key. The
@@ -112,9 +166,9 @@ func (i Intent) inDoubt() bool {
 type IntentStore interface {
 	// Begin takes intent.Key if it is free: the intent is stored with
 	// [IntentSending], the given Token and a lease, and returned so. Otherwise what
-	// is stored under the key is returned as it is, and nothing is written. If the
-	// store fails nobody may send, so an error must mean nothing: the key may have
-	// been taken, and is in doubt once the lease has ended.
+	// is stored under the key is returned as it is, and nothing is written. An error
+	// says nothing of the key: it may have been taken, and is in doubt then once the
+	// lease has ended. Nobody sends after an error.
 	Begin(ctx context.Context, intent Intent, lease time.Duration) (Intent, error)
 	// Update writes State, ID, Location and Token of intent over what is stored under
 	// its key with the given token. A lease above 0 is for IntentSending: it begins
@@ -130,157 +184,190 @@ type IntentStore interface {
 	List(ctx context.Context, state IntentState, after string, limit int) ([]Intent, error)
 }
 
-// Intents shows what was created under idempotency keys, and settles by hand what is
-// in doubt. It is safe for concurrent use.
-type Intents struct{ core *core }
+// Defaults of [NewMemoryIntents].
+const (
+	defaultIntents    = 100_000
+	defaultIntentsTTL = 30 * 24 * time.Hour
+)
 
-// Get returns what is known of a key. One that was never used, or was freed, is an
-// intent in state [IntentFree].
-func (i *Intents) Get(ctx context.Context, key string) (Intent, error) {
-	const op = "get intent"
-	if err := i.check(key); err != nil {
-		return Intent{}, &CallError{Op: op, Err: err}
+// MemoryIntents is an [IntentStore] in memory: not durable, and not shared between
+// processes, so a payment that was in doubt when the process ended can be sent again
+// by the next one. It is bounded: when it is full it forgets what was created longest
+// ago and is older than its time, and never what is being sent or in doubt; if there is
+// nothing to forget, Begin fails with [ErrIntentsFull]. It is safe for concurrent use
+// and has no goroutines.
+type MemoryIntents struct {
+	size int
+	ttl  time.Duration
+
+	mu      sync.Mutex
+	intents map[string]*intentRecord
+	keys    []string  // of intents, in the order of their bytes
+	created list.List // of *intentRecord: what may be forgotten one day, the oldest in front
+}
+
+// intentRecord is an intent and its place among those that may be forgotten.
+type intentRecord struct {
+	Intent
+	until time.Time     // of the sender's lease
+	place *list.Element // in created, nil if it must not be forgotten
+}
+
+// NewMemoryIntents returns a store for at most size intents (0 or less for 100,000),
+// which remembers what was created for at least ttl (0 or less for 30 days).
+func NewMemoryIntents(size int, ttl time.Duration) *MemoryIntents {
+	return &MemoryIntents{size: size, ttl: ttl}
+}
+
+// prepare makes the zero MemoryIntents one with the defaults. The caller holds m.mu.
+func (m *MemoryIntents) prepare() {
+	if m.intents != nil {
+		return
 	}
-	intent, err := i.core.intents.get(ctx, key)
-	if err != nil {
-		return Intent{}, &CallError{Op: op, Err: err, IdempotencyKey: key}
+	m.intents = map[string]*intentRecord{}
+	if m.size <= 0 {
+		m.size = defaultIntents
 	}
-	return intent, nil
-}
-
-// InDoubt lists the keys of which it is not known whether K2 has the request: look
-// them up in the dashboard or with [Client.FindPayments], and settle each by hand. Most
-// settle by themselves, when K2's result arrives at a [Handler] of this client. The
-// sequence ends with the first error.
-func (i *Intents) InDoubt(ctx context.Context) iter.Seq2[Intent, error] {
-	return i.list(ctx, IntentInDoubt)
-}
-
-// Unfinished lists what was created and is not final: payments whose result has not
-// reached a [Handler] of this client. [Client.FollowUp] looks after them. The
-// sequence ends with the first error.
-func (i *Intents) Unfinished(ctx context.Context) iter.Seq2[Intent, error] {
-	return i.list(ctx, IntentCreated)
-}
-
-// intentsPage is how many intents are asked for at once.
-const intentsPage = 100
-
-// list pages through a state.
-func (i *Intents) list(ctx context.Context, state IntentState) iter.Seq2[Intent, error] {
-	return func(yield func(Intent, error) bool) {
-		const op = "list intents"
-		if i == nil || i.core == nil {
-			yield(Intent{}, &CallError{Op: op, Err: errNotMade})
-			return
-		}
-		for after := ""; ; {
-			page, err := i.core.intents.list(ctx, state, after, intentsPage)
-			if err != nil {
-				yield(Intent{}, &CallError{Op: op, Err: err})
-				return
-			}
-			for _, intent := range page {
-				if after = intent.Key; !yield(intent, nil) {
-					return
-				}
-			}
-			if len(page) < intentsPage {
-				return
-			}
-		}
+	if m.ttl <= 0 {
+		m.ttl = defaultIntentsTTL
 	}
 }
 
-// SettleCreated records by hand that K2 has the request of a key: with its id, or with
-// "" where it is not known. From then on a create under the key returns that id, or
-// fails with [ErrOutcomeUnknown] and [ErrNoLocation]; nothing is sent. It is refused
-// with [ErrIntentBusy] while a sender is at work, and with a [*ValidationError] for a
-// key that is not in doubt (an id may be added to a created one that has none).
-func (i *Intents) SettleCreated(ctx context.Context, key, id string) error {
-	return i.settle(ctx, "settle intent as created", key, func(v *validation, intent *Intent) {
-		v.check(id == "" || isID(id), "id", "is not an id (letters, digits, - and _)")
-		if !(intent.State == IntentCreated && intent.ID == "" && id != "") {
-			v.check(intent.inDoubt(), "key", "is not in doubt: it is "+string(intent.State))
-		}
-		intent.State, intent.ID = IntentCreated, id
-	})
+// Begin implements [IntentStore]. It fails with [ErrIntentsFull].
+func (m *MemoryIntents) Begin(ctx context.Context, intent Intent, lease time.Duration) (Intent, error) {
+	if err := ctx.Err(); err != nil {
+		return Intent{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.prepare()
+	now := time.Now()
+	if r := m.intents[intent.Key]; r != nil {
+		return r.at(now), nil
+	}
+	if !m.hasRoom(now) {
+		return Intent{}, ErrIntentsFull
+	}
+	intent.State, intent.Created, intent.Updated = IntentSending, now, now
+	r := &intentRecord{Intent: intent, until: now.Add(lease)}
+	m.intents[intent.Key] = r
+	at, _ := slices.BinarySearch(m.keys, intent.Key)
+	m.keys = slices.Insert(m.keys, at, intent.Key)
+	return r.at(now), nil
 }
 
-// SettleNotCreated records by hand that K2 does not have the request of a key, which is
-// free then: the next create under it is sent. Be certain, since it may pay. It is
-// refused with [ErrIntentBusy] while a sender is at work, and with a
-// [*ValidationError] for a key that is not in doubt.
-func (i *Intents) SettleNotCreated(ctx context.Context, key string) error {
-	return i.settle(ctx, "settle intent as not created", key, func(v *validation, intent *Intent) {
-		v.check(intent.inDoubt(), "key", "is not in doubt: it is "+string(intent.State))
-		intent.State = IntentFree
-	})
-}
-
-// SettleFinal records by hand that it is known what became of the payment of a key, so
-// that [Client.FollowUp] need not look after it any more. It is refused with a
-// [*ValidationError] for a key whose request was not created.
-func (i *Intents) SettleFinal(ctx context.Context, key string) error {
-	return i.settle(ctx, "settle intent as final", key, func(v *validation, intent *Intent) {
-		v.check(intent.State == IntentCreated || intent.State == IntentFinal, "key", "was not created: it is "+string(intent.State))
-		intent.State = IntentFinal
-	})
-}
-
-// settle changes an intent by hand.
-func (i *Intents) settle(ctx context.Context, op, key string, change func(*validation, *Intent)) error {
-	if err := i.check(key); err != nil {
-		return &CallError{Op: op, Err: err}
+// Update implements [IntentStore].
+func (m *MemoryIntents) Update(ctx context.Context, token string, intent Intent, lease time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	intent, err := i.core.intents.get(ctx, key)
-	if err == nil && intent.State == IntentSending && intent.Alive {
-		err = ErrIntentBusy
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.intents[intent.Key]
+	switch {
+	case r == nil && intent.State == IntentFree:
+		return nil // it is free, by this very write or by another
+	case r == nil:
+		return ErrLeaseLost
+	case r.Token == intent.Token:
+		return nil // written before
+	case r.Token != token:
+		return ErrLeaseLost
 	}
-	if err == nil {
-		v, changed := validation{what: "intent"}, intent
-		change(&v, &changed)
-		if err = v.err(); err == nil {
-			err = i.core.intents.update(ctx, intent.Token, changed, 0)
-		}
+	if intent.State == IntentFree {
+		m.forget(r)
+		return nil
 	}
-	if err != nil {
-		return &CallError{Op: op, Err: err, IdempotencyKey: key}
+	now := time.Now()
+	m.keep(r)
+	r.State, r.ID, r.Location, r.Token, r.Updated = intent.State, intent.ID, intent.Location, intent.Token, now
+	r.until = now.Add(lease)
+	if r.created() {
+		r.place = m.created.PushBack(r)
 	}
 	return nil
 }
 
-// check refuses a key that cannot be one.
-func (i *Intents) check(key string) error {
-	if i == nil || i.core == nil {
-		return errNotMade
+// Get implements [IntentStore].
+func (m *MemoryIntents) Get(ctx context.Context, key string) (Intent, error) {
+	if err := ctx.Err(); err != nil {
+		return Intent{}, err
 	}
-	return checkKey(key)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r := m.intents[key]; r != nil {
+		return r.at(time.Now()), nil
+	}
+	return Intent{Key: key, State: IntentFree}, nil
 }
 
-// maxKey is how long an idempotency key may be.
-const maxKey = 128
-
-// checkKey refuses what cannot be an idempotency key.
-func checkKey(key string) error {
-	v := validation{what: "idempotency key"}
-	switch {
-	case key == "":
-		v.add("idempotency key", "is empty", nil)
-	case len(key) > maxKey:
-		v.add("idempotency key", "must be at most 128 characters", nil)
-	case !isVisible(key):
-		v.add("idempotency key", "must consist of visible ASCII characters", nil)
+// List implements [IntentStore].
+func (m *MemoryIntents) List(ctx context.Context, state IntentState, after string, limit int) ([]Intent, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
-	return v.err()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	next, seen := slices.BinarySearch(m.keys, after)
+	if seen {
+		next++
+	}
+	var found []Intent
+	for _, key := range m.keys[next:] {
+		if len(found) >= limit {
+			break
+		}
+		if intent := m.intents[key].at(now); intent.State == state || state == IntentInDoubt && intent.inDoubt() {
+			found = append(found, intent)
+		}
+	}
+	return found, nil
 }
 
-// isVisible reports whether a text is all visible ASCII, so without white space.
-func isVisible(text string) bool {
-	for i := range len(text) {
-		if text[i] <= ' ' || text[i] > '~' {
+// Len returns how many intents are remembered.
+func (m *MemoryIntents) Len() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.intents)
+}
+
+// at returns the intent as it is at a time.
+func (r *intentRecord) at(now time.Time) Intent {
+	intent := r.Intent
+	intent.Alive = intent.State == IntentSending && now.Before(r.until)
+	return intent
+}
+
+// keep takes a record from those that may be forgotten.
+func (m *MemoryIntents) keep(r *intentRecord) {
+	if r.place != nil {
+		m.created.Remove(r.place)
+		r.place = nil
+	}
+}
+
+// forget drops a record.
+func (m *MemoryIntents) forget(r *intentRecord) {
+	m.keep(r)
+	delete(m.intents, r.Key)
+	if at, found := slices.BinarySearch(m.keys, r.Key); found {
+		m.keys = slices.Delete(m.keys, at, at+1)
+	}
+}
+
+// hasRoom makes room for one more, if it may.
+func (m *MemoryIntents) hasRoom(now time.Time) bool {
+	for len(m.intents) >= m.size {
+		oldest := m.created.Front()
+		if oldest == nil {
 			return false
 		}
+		r := oldest.Value.(*intentRecord)
+		if now.Sub(r.Updated) < m.ttl {
+			return false
+		}
+		m.forget(r)
 	}
 	return true
 }

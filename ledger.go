@@ -283,11 +283,11 @@ func (m *movements) result() ([]LedgerEntry, error) {
 // sum reads the amount of a movement. It notes a doubt where there is none that
 // money can move by.
 func (m *movements) sum(where string, amount Decimal, currency string) (Money, bool) {
-	_, whole, fraction, err := amount.parts()
-	minor, cents := amount.Minor()
+	_, whole, fraction, _ := amount.parts()
+	minor, err := amount.Minor()
 	currency = orDefault(strings.ToUpper(strings.TrimSpace(currency)), "KES")
 	switch {
-	case err != nil || cents != nil || len(whole) > maxShillingDigits:
+	case err != nil || len(whole) > maxShillingDigits:
 		m.doubt(where, "the amount is not a sum of money")
 		return Money{}, false
 	case minor <= 0:

@@ -21,7 +21,6 @@ func (p IncomingPayment) Entries() ([]LedgerEntry, error) {
 	if p.Event.Resource != nil {
 		t = *p.Event.Resource
 	}
-	shown := t.ID != "" || t.Reference != ""
 	top, inner := hear(ofCollection, p.Status), hear(ofTransaction, t.Status)
 	switch {
 	case top == saidInterim:
@@ -30,9 +29,9 @@ func (p IncomingPayment) Entries() ([]LedgerEntry, error) {
 	case inner == saidInterim:
 	case top == saidMoved && len(p.Event.Errors) > 0:
 		m.doubt("event.errors", whyContradicted)
-	case top == saidMoved && !shown:
+	case top == saidMoved && p.Event.Resource == nil:
 		m.doubt(where, whyNotShown)
-	case shown && inner == saidReversed && top != saidNothing:
+	case inner == saidReversed && top != saidNothing:
 		m.payment(where, t.paid(false), true, true)
 	case top == saidMoved && (inner == saidMoved || inner == saidNothing):
 		m.payment(where, t.paid(false), true, false)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"time"
 )
 
 // PaymentLinkReq makes a link that a customer can pay (POST /api/v2/payment_links).
@@ -117,6 +118,22 @@ func (p PaymentLink) Paid() bool {
 		}
 	}
 	return paid && len(p.Errors) == 0
+}
+
+// afterExpiry is how long after the end of a link it is certain that nobody will pay it
+// any more, whatever our clock says.
+const afterExpiry = 24 * time.Hour
+
+// over reports whether nothing more will become of the link: it was not made, or it was
+// paid, or it cannot be paid any more.
+func (p PaymentLink) over() bool {
+	for _, status := range []string{p.Link.Status, p.Link.PaymentLinkStatus} {
+		if oneOf(status, "Expired", "Cancelled", "Canceled") != "" { // by K2's habits: there is no sample
+			return true
+		}
+	}
+	expires := p.Link.ExpiresAt
+	return p.Outcome() == OutcomeFailed || p.Paid() || !expires.IsZero() && time.Since(expires.Time) > afterExpiry
 }
 
 // Validate implements [Request].

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/kopokopo-go/kopokopo/internal/outbound"
+	"github.com/kopokopo-go/kopokopo/internal/wire"
 )
 
 // sampleEvent is an event as K2 sends it, and says that it is a sample: a signed
@@ -169,7 +170,7 @@ func notify[T any](s *sdk, op, webhookURL, topic string) (T, error) {
 // with topic and id.
 func isEvent(answer []byte) bool {
 	var event struct{ Topic, ID string }
-	return decodeLenient(answer, &event) == nil && event.Topic != "" && event.ID != ""
+	return wire.DecodeLenient(answer, &event) == nil && event.Topic != "" && event.ID != ""
 }
 
 // sendSample posts a signed sample of a topic to an endpoint of the merchant's. It
@@ -185,7 +186,7 @@ func (c *core) sendSample(ctx context.Context, op, webhookURL, topic string) (sa
 		v := validation{what: "sample", faults: []FieldError{{Field: "topic", Message: "has no sample"}}}
 		return nil, nil, call.fail(outbound.NotSent, 0, v.err())
 	}
-	if call.Body, err = wireJSON(event); err != nil {
+	if call.Body, err = wire.Encode(event); err != nil {
 		return nil, nil, call.fail(outbound.NotSent, 0, err)
 	}
 	call.Header = jsonHeader.Clone()
@@ -228,7 +229,7 @@ const SampleDaraja = "daraja"
 func Sample(topic string) ([]byte, error) {
 	now := time.Now()
 	if event, ok := newSample(topic, now); ok {
-		return wireJSON(event)
+		return wire.Encode(event)
 	}
 	template, ok := sampleResults[topic]
 	if !ok {
@@ -241,7 +242,7 @@ func Sample(topic string) ([]byte, error) {
 		"{inner}", "sample-resource-"+strings.ToLower(unique),
 		"{reference}", "SAMPLE"+unique[:6],
 		"{at}", now.In(eastAfrica).Format(k2Time),
-		"{daraja}", now.In(eastAfrica).Format(darajaTime),
+		"{daraja}", now.In(eastAfrica).Format(wire.DarajaTime),
 		"{self}", Sandbox+"/api/",
 		"{callback}", `"callback_url":"https://example.com/callback"`,
 	).Replace(template)), nil

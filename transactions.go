@@ -3,7 +3,6 @@ package kopokopo
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"iter"
@@ -122,9 +121,9 @@ func (e *TransactionsError) Unwrap() error { return e.Err }
 // out: a payment of 23:59:58 that K2 filed at 00:00:02 is in the first day, and only
 // there. For this to hold, read a period when it has been over for Lateness. Sooner,
 // it holds what K2 knows by now. What K2 files later than Lateness is found only if
-// the period goes on until then, and comes out of order. What K2 lists again
-// more than one answer later is not recognised and comes again, so keep books by
-// Reference and Status.
+// the period goes on until then, and comes out of order. What K2 lists again more than
+// one answer later is not recognised and comes again, so keep books by Reference and
+// Status.
 //
 // A long period takes several polling requests, one after the other, each for one
 // Window; where an answer is larger than 32 MiB, the window is halved, down to a
@@ -280,154 +279,3 @@ func (r *reader) deliver(edge time.Time, yield func(Transaction, error) bool) bo
 // ErrIncomparable means that there are payments which [Client.FindPayments] could
 // neither list nor rule out, because K2 names no payer, amount or till of theirs.
 var ErrIncomparable = errors.New("payments that cannot be compared")
-
-// FindPayments lists the payments that could be that of an STK push whose Create
-// ended in [ErrOutcomeUnknown]. req is the request, since the time at which it was
-// sent. These are the transactions received from a minute before since until now, in
-// the order of their times, that have the same till (with or without its K), the same
-// amount (as a number) and the same payer: the same phone number in any spelling, or
-// its hash (see [MatchesHash]). A payment that was given back is among them, see its
-// Status.
-//
-// It decides nothing. A customer may have paid the same amount twice, or at the till
-// without being asked to. And an empty list does not say that the customer will not
-// pay: a prompt stays on the phone for a while, and K2 may file a payment an hour
-// late. Before asking for the money again, look more than once, and ask the customer.
-//
-// Where the amount and the till fit and there is no payer to compare, because his
-// number is masked or missing and so is its hash, a payment is not listed. The error
-// is then [ErrIncomparable], beside the list. Any other error means that not all of
-// the period was read; the list holds what was found until then. It carries no
-// outcome. A request without till, amount or phone number, and a since that is zero
-// or in the future, is refused with a [*ValidationError].
-//
-// It reads with [Client.Transactions] and takes its options. Where Config.CallbackURL
-// is empty, K2 posts the lists to the callback URL of req.
-func (c *Client) FindPayments(ctx context.Context, req ReceiveMpesaReq, since time.Time, opts ...CallOption) ([]Transaction, error) {
-	const op = "find payments"
-	if c == nil || c.core == nil {
-		return nil, &CallError{Op: op, Err: errNotMade}
-	}
-	now := time.Now()
-	wanted, err := newSought(req, since, now)
-	if err != nil {
-		return nil, &CallError{Op: op, Err: err}
-	}
-	period := TransactionsQuery{
-		From:     since.Add(-clockSkew),
-		To:       now.Add(time.Second), // so that this second is in it
-		Callback: orDefault(c.core.callback, req.Links.Callback),
-	}
-	var list []Transaction
-	unclear := 0
-	for t, err := range c.Transactions(ctx, period, opts...) {
-		if err != nil {
-			return list, &CallError{Op: op, Err: err}
-		}
-		switch wanted.compare(t) {
-		case agrees:
-			list = append(list, t)
-		case incomparable:
-			unclear++
-		}
-	}
-	if unclear > 0 {
-		return list, &CallError{Op: op, Err: fmt.Errorf("%w: %d", ErrIncomparable, unclear)}
-	}
-	return list, nil
-}
-
-// sought is the payment of an STK push.
-type sought struct {
-	till     string
-	amount   Decimal
-	currency string
-	phone    Phone
-}
-
-// newSought checks what FindPayments was given.
-func newSought(req ReceiveMpesaReq, since, now time.Time) (sought, error) {
-	v := validation{what: "payments to find"}
-	v.require("till_number", bareTill(req.TillNumber))
-	v.phone("subscriber.phone_number", req.Subscriber.PhoneNumber)
-	v.amount("amount.value", req.Amount.Value)
-	v.check(!since.IsZero(), "since", "is required")
-	v.check(!since.After(now), "since", "must not be in the future")
-	if err := v.err(); err != nil {
-		return sought{}, err
-	}
-	amount, _ := ParseDecimal(req.Amount.Value)        // both were
-	phone, _ := ParsePhone(req.Subscriber.PhoneNumber) // checked above
-	return sought{bareTill(req.TillNumber), amount, strings.TrimSpace(req.Amount.Currency), phone}, nil
-}
-
-// bareTill is a till's number without the K that K2 writes in some places.
-func bareTill(till string) string {
-	till = strings.TrimSpace(till)
-	if bare, ok := strings.CutPrefix(till, "K"); ok {
-		return bare
-	}
-	return strings.TrimPrefix(till, "k")
-}
-
-// likeness is what a comparison comes to, the surer the greater.
-type likeness int
-
-const (
-	differs      likeness = iota // it is certainly another
-	incomparable                 // there is nothing to compare
-	agrees
-)
-
-// compare tells whether t could be the payment: not if anything speaks against it,
-// and only if till, amount and payer speak for it.
-func (s sought) compare(t Transaction) likeness {
-	return min(s.compareTill(t), s.compareAmount(t), s.comparePayer(t))
-}
-
-func (s sought) compareTill(t Transaction) likeness {
-	switch bareTill(t.TillNumber) {
-	case "":
-		return incomparable
-	case s.till:
-		return agrees
-	}
-	return differs
-}
-
-func (s sought) compareAmount(t Transaction) likeness {
-	order, err := s.amount.Cmp(t.Amount)
-	currency := strings.TrimSpace(t.Currency)
-	switch {
-	case currency != "" && s.currency != "" && !strings.EqualFold(currency, s.currency):
-		return differs
-	case err != nil:
-		return incomparable
-	case order == 0:
-		return agrees
-	}
-	return differs
-}
-
-// comparePayer compares the number and its hash, of which one is enough: K2 leaves
-// out the one or the other, and masks numbers.
-func (s sought) comparePayer(t Transaction) likeness {
-	if t.SendingTill+t.SendingMerchant+t.CustomerCCNumber != "" {
-		return differs // paid by a till, a merchant or a card, and not from a phone
-	}
-	phone, err := ParsePhone(t.SenderPhoneNumber)
-	hashed := isHash(t.HashedSenderPhone)
-	switch {
-	case err == nil && phone == s.phone, hashed && MatchesHash(s.phone.Digits(), t.HashedSenderPhone):
-		return agrees
-	case err == nil, hashed:
-		return differs
-	}
-	return incomparable
-}
-
-// isHash reports whether text has the form of hashed_sender_phone.
-func isHash(text string) bool {
-	sum, err := hex.DecodeString(strings.TrimSpace(text))
-	return err == nil && len(sum) == sha256.Size
-}

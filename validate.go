@@ -3,9 +3,11 @@ package kopokopo
 import (
 	"net/netip"
 	"net/url"
+	"path"
 	"strings"
 
 	"github.com/kopokopo-go/kopokopo/internal/outbound"
+	"github.com/kopokopo-go/kopokopo/internal/wire"
 )
 
 // maxMetadata is how many metadata pairs K2 takes (K2 docs).
@@ -108,7 +110,7 @@ func (v *validation) metadata(m map[string]any) {
 		case nil, string, bool, int, int64:
 			continue // what metadata mostly holds
 		}
-		if _, err := wireJSON(value); err != nil {
+		if _, err := wire.Encode(value); err != nil {
 			v.add("metadata", "must hold JSON values only", nil)
 			return
 		}
@@ -278,4 +280,35 @@ func (bgt BuyGoodsTrans) Validate() error {
 	v.reference("id", bgt.ID)
 	v.reference("event.resource.id", bgt.Event.Resource.ID)
 	return v.err()
+}
+
+// locationID reduces a Location to the id in it, whatever its host and prefix: they
+// are unreliable, and nothing is ever fetched from there. It returns "" if the last
+// segment cannot be an id, or if the one before it is not the collection that was
+// posted to: then it is the answer to something else. A bare id has none before it.
+func locationID(location, collection string) string {
+	u, err := url.Parse(strings.TrimSpace(location))
+	if err != nil {
+		return ""
+	}
+	segments := u.RawPath // as it came: what is escaped is no separator
+	if segments == "" {
+		segments = u.EscapedPath()
+	}
+	parent, id := path.Split(strings.TrimRight(segments, "/"))
+	if !isID(id) {
+		return ""
+	}
+	if parent = strings.Trim(parent, "/"); parent != "" {
+		if !sameKind(path.Base(parent), collection) {
+			return ""
+		}
+		return id
+	}
+	for segment := range strings.SplitSeq(collection, "/") {
+		if id == segment {
+			return "" // the collection itself
+		}
+	}
+	return id
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kopokopo-go/kopokopo/internal/mailbox"
 	"github.com/kopokopo-go/kopokopo/internal/outbound"
+	"github.com/kopokopo-go/kopokopo/internal/wire"
 )
 
 // defaultWaitLimit is how long Wait waits unless [WithWaitLimit] says otherwise.
@@ -208,7 +209,7 @@ func (w *waiter[A]) read(raw json.RawMessage) (done bool, err error) {
 	if raw == nil {
 		return false, nil
 	}
-	doc, err := decodeBare[A](unwrapData(raw))
+	doc, err := decodeBare[A](wire.Unwrap(raw))
 	if err != nil || !strings.EqualFold(doc.ID, w.id) || !sameKind(doc.Type, w.path) {
 		return false, nil
 	}

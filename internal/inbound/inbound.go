@@ -202,7 +202,7 @@ func (e *Engine[T]) receive(w http.ResponseWriter, r *http.Request) reply {
 
 // refuse answers what does not verify.
 func (e *Engine[T]) refuse(ctx context.Context, cause error, size int) reply {
-	if e.Unsigned != nil && errors.Is(cause, e.Unsigned) {
+	if errors.Is(cause, e.Unsigned) {
 		e.unsigned.raise(ctx, e.Logger, slog.LevelWarn, e.Name+
 			": a request without a signature; if the sender's own deliveries have none either, something in front of this handler strips the header",
 			slog.Int("bytes", size))

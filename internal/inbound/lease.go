@@ -72,13 +72,12 @@ func (e *Engine[T]) extended(l *lease, key string, begun time.Time, failed *fail
 	next := extendEvery - time.Since(begun)
 	switch {
 	case l.ctx.Err() != nil:
-		return // settled meanwhile: what became of this Extend says nothing
+		// Settled meanwhile: what became of this Extend says nothing.
 	case failed == nil:
 		l.until = begun.Add(leaseTime)
 	case failed.lost:
 		e.log(l.ctx, slog.LevelError, "another delivery took over while this one was in work: its context is ended", key, failed)
 		l.end(ErrLeaseLost)
-		return
 	default:
 		alarm, message := &e.lapsed, "delivery store failed on extend until the lease ended: another delivery may take over while this one is in work"
 		if time.Now().Before(l.until) {
@@ -90,7 +89,7 @@ func (e *Engine[T]) extended(l *lease, key string, begun time.Time, failed *fail
 	l.again(next)
 }
 
-// again sets the timer once more, unless the lease was stopped.
+// again sets the timer once more, unless the claim is settled or lost.
 func (l *lease) again(next time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

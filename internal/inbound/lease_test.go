@@ -72,6 +72,8 @@ func TestFailedExtendIsTriedAgain(t *testing.T) {
 			"level=ERROR msg=\"test: delivery store failed on extend; it is tried again\" key=event error=down times=1\n"},
 		"twice": {func(n int) bool { return n == 2 || n == 3 }, "claim@0 extend@5 extend@10 extend@11 extend@12 extend@17 extend@22 commit@23",
 			"level=ERROR msg=\"test: delivery store failed on extend; it is tried again\" key=event error=down times=1\n"},
+		"late": {func(n int) bool { return n == 3 || n == 4 }, "claim@0 extend@5 extend@10 extend@15 extend@16 extend@17 extend@22 commit@23",
+			"level=ERROR msg=\"test: delivery store failed on extend; it is tried again\" key=event error=down times=1\n"},
 		// After 15 s the lease ends, which by itself takes nothing away: the attempts go
 		// on at the usual pace, and so does the function.
 		"always": {func(int) bool { return true }, "claim@0 " + extends(5, 15, 1) + " extend@20 commit@23",
@@ -89,6 +91,30 @@ func TestFailedExtendIsTriedAgain(t *testing.T) {
 				require.Equal(t, row.want, timeline(t, r), "the function's context does not end")
 				require.Contains(t, r.log.String(), row.log)
 			})
+		})
+	}
+}
+
+// What an Extend took is no reason to be late with the next one.
+func TestSlowExtend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(takes(23 * time.Second))
+		r.store.extend = func(context.Context, int) error { time.Sleep(2 * time.Second); return nil }
+		require.Equal(t, "claim@0 extend@5 extend@10 extend@15 extend@20 commit@23", timeline(t, r))
+	})
+}
+
+// An Extend that comes back when all is over sets no timer again.
+func TestExtendAfterTheEnd(t *testing.T) {
+	for name, f := range map[string]*failure{"succeeds": nil, "fails": {text: "down"}, "is lost": {lost: true}} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(nil)
+			l := r.keep(t.Context(), "event", Standing{}, time.Now())
+			l.stop()
+			r.extended(l, "event", time.Now(), f)
+			require.False(t, l.timer.Stop(), "a timer is set")
+			require.False(t, l.lost())
+			require.Empty(t, r.log.String())
 		})
 	}
 }

@@ -175,6 +175,7 @@ func TestDeadLetters(t *testing.T) {
 		begun := time.Now()
 		require.Equal(t, 503, r.post("event"))
 		require.Equal(t, 5*time.Second, time.Since(begun))
+		require.Contains(t, r.log.String(), "asked to deliver again\" key=\"\"\n")
 		r.idle(t)
 		require.Equal(t, time.Minute, time.Since(begun))
 	})
@@ -182,12 +183,12 @@ func TestDeadLetters(t *testing.T) {
 
 func TestSlowWorkGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(takes(20*time.Second), func(c *Config[string]) { c.AckTimeout = 2500 * time.Millisecond })
+		r := newRig(takes(20*time.Second), func(c *Config[string]) { c.AckTimeout = 11500 * time.Millisecond })
 		begun := time.Now()
 		rec := answer(r, request("event"))
 		require.Equal(t, 503, rec.Code)
-		headers(t, rec, map[string]string{"Retry-After": "3"})
-		require.Equal(t, 2500*time.Millisecond, time.Since(begun))
+		headers(t, rec, map[string]string{"Retry-After": "12"})
+		require.Equal(t, 11500*time.Millisecond, time.Since(begun))
 		require.Equal(t, "level=WARN msg=\"test: the function, the store or the dead-letter hook takes longer than the acknowledgement deadline; it goes on, and the sender is asked to deliver again\" key=event\n", r.log.String())
 		r.idle(t)
 		require.Equal(t, 20*time.Second, time.Since(begun))

@@ -4,77 +4,94 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"slices"
 	"time"
 )
 
-// attemptContext is the context of one attempt: the caller's values, a time limit of
-// its own, and the attempt's proof. It is not a child of the caller's context,
-// because net/http reports the cause of a context's end, and the cause of a caller's
-// context can be anything: the failure of another payment, where goroutines share one.
-type attemptContext struct {
-	context.Context                 // ends with the attempt's time, the caller's context or the engine
-	caller          context.Context // for its values and its deadline
-	proof           *proof
+// joined is a context of the engine's that ends with the caller's too, and has its
+// values. It is not a child of the caller's context, because net/http reports the
+// cause of a context's end, and the cause of a caller's context can be anything: the
+// failure of another payment, where goroutines share one.
+type joined struct {
+	context.Context                 // ends with the engine, the caller's context and at its deadline
+	caller          context.Context // for its values
 }
 
 // Value implements [context.Context].
-func (c *attemptContext) Value(key any) any {
-	if _, ok := key.(proofKey); ok {
-		return c.proof
-	}
+func (c *joined) Value(key any) any {
 	if value := c.Context.Value(key); value != nil {
 		return value
 	}
 	return c.caller.Value(key)
 }
 
-// Deadline implements [context.Context].
-func (c *attemptContext) Deadline() (time.Time, bool) {
-	own, limited := c.Context.Deadline()
-	if callers, ok := c.caller.Deadline(); ok && (!limited || callers.Before(own)) {
-		return callers, true
+// join makes such a context, and what releases it. end is a deadline of the engine's
+// own, zero for none.
+func join(life, caller context.Context, end time.Time) (joined, func()) {
+	if callers, ok := caller.Deadline(); ok && (end.IsZero() || callers.Before(end)) {
+		end = callers
 	}
-	return own, limited
+	var ctx context.Context
+	var cancel context.CancelFunc
+	if end.IsZero() {
+		ctx, cancel = context.WithCancel(life)
+	} else {
+		ctx, cancel = context.WithDeadline(life, end)
+	}
+	gone := context.AfterFunc(caller, cancel)
+	return joined{ctx, caller}, func() { gone(); cancel() }
 }
 
-// bound makes the context of an attempt, and what releases it.
-func (e *Engine) bound(caller context.Context, p *proof) (*attemptContext, func()) {
-	timed, cancel := context.WithTimeout(context.Background(), e.timeout)
-	closed := context.AfterFunc(e.life, cancel)
-	gone := context.AfterFunc(caller, cancel)
-	return &attemptContext{timed, caller, p}, func() { closed(); gone(); cancel() }
+// attemptContext is the context of one attempt, in which its proof is found.
+type attemptContext struct {
+	joined
+	proof proof
+}
+
+// Value implements [context.Context].
+func (c *attemptContext) Value(key any) any {
+	if _, ok := key.(proofKey); ok {
+		return &c.proof
+	}
+	return c.joined.Value(key)
 }
 
 // attempt sends a request once, reads the answer and classifies what it saw.
-func (e *Engine) attempt(caller context.Context, call *Call, bearer string) (Reply, observation, error) {
+func (e *Engine) attempt(caller context.Context, r *run) (Reply, observation, error) {
 	if err := e.Usable(caller); err != nil {
 		return Reply{}, sawUnsendable, err
 	}
-	p := &proof{}
-	ctx, release := e.bound(caller, p)
+	within, release := join(e.life, caller, time.Now().Add(e.timeout))
 	defer release()
-	req, err := call.build(ctx, bearer, e.userAgent)
+	ctx := &attemptContext{joined: within}
+	req, err := r.call.build(ctx, r.bearer, e.userAgent)
 	if err != nil {
 		return Reply{}, sawUnsendable, err
 	}
-	rep, err := exchange(e.pools.transport(call.Class), req, call)
+	rep, err := exchange(e.pools.transport(r.call.Class), req, r.call)
 	if err != nil {
-		unsent := rep.Status == 0 && e.pools.proofs && p.unsent(err)
-		seen := classify(caller, rep, unsent, err)
-		return rep, seen, e.failure(caller, call, bearer, seen, err)
+		return e.failed(caller, r, &ctx.proof, rep, err)
 	}
-	if p.isEarly() {
-		return Reply{}, sawEarly, ErrEarly
-	}
-	seen := observeStatus(rep.Status, rep.Header)
-	if rules[seen].verdict == Refused && call.Class != Read && p.mayHaveActedBefore() {
-		seen = sawRepeated
+	seen := ctx.proof.answered(observeStatus(rep.Status, rep.Header), r.call.Class)
+	if seen == sawEarly || seen == sawUnsent {
+		return Reply{}, seen, ErrEarly
 	}
 	return rep, seen, nil
+}
+
+// failed classifies an attempt that failed. The failure may be of a type of the
+// caller's, whose methods are not to be trusted any more than a RoundTripper is.
+func (e *Engine) failed(caller context.Context, r *run, p *proof, rep Reply, cause error) (_ Reply, seen observation, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			seen, err = sawPanic, panicked("the RoundTripper's error", v)
+		}
+	}()
+	unsent := rep.Status == 0 && e.pools.proofs && p.unsent(cause)
+	seen = classify(caller, rep, unsent, cause)
+	return rep, seen, failure(caller, seen, cause, r.mask())
 }
 
 // build makes the request of one attempt. GetBody stays nil: with it, net/http may
@@ -102,10 +119,15 @@ func (c *Call) build(ctx context.Context, bearer, userAgent string) (*http.Reque
 
 // exchange sends a request and reads the answer. Whatever a RoundTripper of the
 // caller's does, it returns: a panic behind a payment that was accepted would lose it.
+// A status is a status, and what was accepted is accepted, whatever becomes of the
+// body behind it.
 func exchange(rt http.RoundTripper, req *http.Request, call *Call) (rep Reply, err error) {
 	defer func() {
-		if p := recover(); p != nil {
-			err = &panicError{fmt.Sprintf("the RoundTripper panicked: %T", p)} // its value may hold the request
+		if v := recover(); v != nil {
+			err = panicked("the RoundTripper", v)
+		}
+		if rep.Status >= 300 || rep.Status >= 200 && call.Write {
+			err = nil
 		}
 	}()
 	resp, err := rt.RoundTrip(req)
@@ -124,9 +146,6 @@ func exchange(rt http.RoundTripper, req *http.Request, call *Call) (rep Reply, e
 		return rep, nil // 101: what follows is no body, and may never end
 	}
 	rep.Body, err = readBody(resp, call.Limit)
-	if err != nil && (call.Write || rep.Status >= 300) {
-		err = nil // a status is a status, and what was accepted is accepted, whatever became of the body behind it
-	}
 	return rep, err
 }
 
@@ -147,16 +166,16 @@ func readBody(resp *http.Response, limit int64) ([]byte, error) {
 func classify(caller context.Context, rep Reply, unsent bool, err error) observation {
 	var panicked *panicError
 	switch {
+	case unsent && (caller.Err() != nil || isPermanent(err)):
+		return sawUnsendable
+	case unsent:
+		return sawUnsent
 	case errors.As(err, &panicked):
 		return sawPanic
 	case errors.Is(err, ErrTooLarge):
 		return sawTooLarge
 	case rep.Status != 0:
 		return sawBroken
-	case unsent && (caller.Err() != nil || isPermanent(err)):
-		return sawUnsendable
-	case unsent:
-		return sawUnsent
 	case isLostConnection(err):
 		return sawNothing
 	}

@@ -11,8 +11,6 @@ import (
 	"net/http"
 	"net/textproto"
 	"strings"
-
-	"github.com/kopokopo-go/kopokopo/internal/redact"
 )
 
 // Failure is why an attempt has no usable answer. Its text is ours, because net/http
@@ -32,7 +30,7 @@ func (f *Failure) Unwrap() error { return f.err }
 
 // failure makes the error of an attempt. The end of the caller's own context stands
 // in front where that is what ended the attempt.
-func (e *Engine) failure(caller context.Context, call *Call, bearer string, seen observation, err error) error {
+func failure(caller context.Context, seen observation, err error, mask func(string) string) error {
 	ended := caller.Err()
 	switch {
 	case ended != nil && (errors.Is(err, ended) || errors.Is(err, context.Canceled)):
@@ -40,8 +38,7 @@ func (e *Engine) failure(caller context.Context, call *Call, bearer string, seen
 	case errors.Is(err, ErrTooLarge):
 		return ErrTooLarge
 	}
-	secrets := append([]string{bearer}, call.Secrets...)
-	f := &Failure{err, redact.Secrets(append(secrets, e.secrets()...)...)(describe(err))}
+	f := &Failure{err, mask(describe(err))}
 	switch {
 	case ended != nil:
 		return errors.Join(ended, f)
@@ -53,6 +50,11 @@ func (e *Engine) failure(caller context.Context, call *Call, bearer string, seen
 
 // panicError is a panic of the caller's RoundTripper.
 type panicError struct{ text string }
+
+// panicked makes the error of a panic. Its value may hold the request.
+func panicked(who string, value any) *panicError {
+	return &panicError{fmt.Sprintf("%s panicked: %T", who, value)}
+}
 
 // Error implements error.
 func (e *panicError) Error() string { return e.text }
@@ -81,7 +83,7 @@ func ownText(err error) string {
 		}
 	}
 	for _, find := range []func(error) (string, bool){ // before the handshake is over, nothing was sent that could come back
-		textOf[*proxyError], textOf[*tls.CertificateVerificationError], textOf[x509.HostnameError], textOf[tls.RecordHeaderError], textOf[tls.AlertError],
+		textOf[*dialError], textOf[*proxyError], textOf[*tls.CertificateVerificationError], textOf[x509.HostnameError], textOf[tls.RecordHeaderError], textOf[tls.AlertError],
 	} {
 		if text, ok := find(err); ok {
 			return text

@@ -97,7 +97,7 @@ func New(cfg Config) *Engine {
 	}
 	e.life, e.end = context.WithCancel(context.Background())
 	if cfg.Tokens != nil {
-		e.tokens = foreignTokens{cfg.Tokens, e.life}
+		e.tokens = foreignTokens{cfg.Tokens, e.life, cfg.Secrets}
 	} else {
 		e.tokens = &tokenCache{fetch: cfg.Fetch, isFinal: cfg.IsFinal, life: e.life}
 	}

@@ -14,9 +14,8 @@ import (
 // sealed against further ones.
 type countingConn struct {
 	net.Conn
-	state  atomic.Int64 // writes in its lower bits; sealed is the sign
-	before atomic.Int64 // writes when the present request got the connection
-	heard  atomic.Bool  // something was read since the first write of that request
+	state atomic.Int64 // writes in its lower bits; sealed is the sign
+	heard atomic.Int64 // how many writes there had been when something was last read
 }
 
 // sealed is the sign bit of countingConn.state.
@@ -45,21 +44,13 @@ func (c *countingConn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Read notes what comes after the present request has begun to be written.
+// Read notes after how many writes something came.
 func (c *countingConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if n > 0 && c.writes() > c.before.Load() {
-		c.heard.Store(true)
+	if n > 0 {
+		c.heard.Store(c.writes())
 	}
 	return n, err
-}
-
-// lend begins another request on the connection, and returns what was written so far.
-func (c *countingConn) lend() int64 {
-	writes := c.writes()
-	c.before.Store(writes)
-	c.heard.Store(false)
-	return writes
 }
 
 // writes returns how many writes may have sent bytes.
@@ -86,97 +77,101 @@ func isAlert(b []byte) bool {
 // makes its answer doubtful.
 type proof struct {
 	mu     sync.Mutex
-	begun  bool // a round trip of our own transport has begun
-	active int  // how many of them have not ended
-	over   bool // the verdict was given: nothing may be sent any more
-	conn   *countingConn
-	before int64
-	doubt  bool       // something was had that the writes cannot be told of
-	last   *tripError // what the last round trip to end has failed with
-	early  bool       // an answer was there before the request was
-	past   Verdict    // the worst of the round trips that have ended
-	passed Verdict    // past, when the last round trip began
+	begun  bool    // a round trip of our own transport has begun
+	active int     // how many of them have not ended
+	over   bool    // the verdict was given: nothing may be sent any more
+	doubt  bool    // something was had that the writes cannot be told of
+	early  bool    // an answer was there before the request was
+	last   *trip   // the last round trip to end
+	past   Verdict // the worst of those that have ended
+	passed Verdict // past, when the last one began
 }
 
 // proofKey finds the attempt's proof in a request's context.
 type proofKey struct{}
 
-// begin notes a round trip. It reports false if the verdict was given: a wrapper
-// that gave a request up may still be about to send it.
-func (p *proof) begin(doubt bool) bool {
+// trip is one round trip. There is one to an attempt, unless a wrapper repeats what it
+// should not.
+type trip struct {
+	proof  *proof
+	trace  httptrace.ClientTrace
+	conn   *countingConn // that the request is written to, nil if there is none that counts
+	before int64         // how often it had been written to
+	early  bool          // the answer was there before the request was
+	saw    observation   // what the trip was answered with
+	failed *tripError    // or what it failed with
+}
+
+// begin begins a round trip. It returns nil if the verdict was given: a wrapper that
+// gave a request up may still be about to send it.
+func (p *proof) begin(doubt bool) *trip {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.over {
-		return false
+		return nil
 	}
 	p.begun = true
-	p.active++
-	if p.active > 1 { // a wrapper that sends two at once
-		p.doubt, p.past = true, Unknown
-	}
 	p.doubt = p.doubt || doubt
+	if p.active == 0 {
+		p.early = false // what was early was an answer that the wrapper did not want
+	} else {
+		p.doubt, p.past = true, Unknown // a wrapper that sends two at once
+	}
+	p.active++
 	p.passed = p.past
-	return true
+	t := &trip{proof: p, saw: sawNothing}
+	t.trace.GotConn, t.trace.GotFirstResponseByte = t.gotConn, t.gotFirstByte
+	return t
 }
 
-// end notes how a round trip ended. An error comes back marked as one of ours.
-func (p *proof) end(resp *http.Response, err error) error {
+// end notes how a round trip ended, which for a panic is with neither an answer nor
+// an error. An error comes back marked as one of ours.
+func (t *trip) end(resp *http.Response, err error) error {
+	p := t.proof
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.active--
-	if err == nil {
-		verdict := VerdictOf(resp.StatusCode, resp.Header)
+	p.last = t
+	p.early = p.early || t.early
+	switch {
+	case err != nil:
+		if p.doubt || !t.sealed() {
+			p.past = Unknown
+		}
+		t.failed = &tripError{err}
+		return t.failed
+	case resp == nil:
+		p.doubt, p.past = true, Unknown
+	case t.early:
+		p.past = Unknown
+	default:
+		t.saw = observeStatus(resp.StatusCode, resp.Header)
+		verdict := rules[t.saw].verdict
 		if verdict == Accepted {
 			verdict = Unknown // to whoever sends the same again
 		}
 		p.past = max(p.past, verdict)
-		return nil
 	}
-	if p.doubt || p.conn != nil && !p.conn.sealAt(p.before) {
-		p.past = Unknown
-	}
-	p.last = &tripError{err}
-	return p.last
+	return nil
 }
 
-// isEarly reports whether the answer was there before the request was.
-func (p *proof) isEarly() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.early
-}
-
-// mayHaveActedBefore reports whether a round trip before the last, by a wrapper that
-// repeats what it should not, may have been acted on.
-func (p *proof) mayHaveActedBefore() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.passed == Unknown
-}
-
-// gotFirstByte notes an answer that begins. If nothing was read since the request
-// began to be written, this byte was there before it: a peer that says one answer
-// too many, and not the answer to this request.
-func (p *proof) gotFirstByte() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.conn != nil && !p.conn.heard.Load() {
-		p.early = true
-	}
-}
+// sealed reports whether nothing of the request was written, and sees to it that
+// nothing will be.
+func (t *trip) sealed() bool { return t.conn == nil || t.conn.sealAt(t.before) }
 
 // gotConn notes the connection a request is about to be written to, and what had
 // been written to it before.
-func (p *proof) gotConn(info httptrace.GotConnInfo) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.conn != nil && p.conn.writes() != p.before {
-		p.doubt = true // the transport goes on to another connection
+func (t *trip) gotConn(info httptrace.GotConnInfo) {
+	t.proof.mu.Lock()
+	defer t.proof.mu.Unlock()
+	if t.conn != nil && t.conn.writes() != t.before {
+		t.proof.doubt = true // the transport goes on to another connection
 	}
+	t.conn, t.early = nil, false
 	conn := info.Conn
 	for {
 		if c, ok := conn.(*tls.Conn); ok && c.ConnectionState().NegotiatedProtocol == "h2" {
-			p.doubt = true // shared with other requests
+			t.proof.doubt = true // shared with other requests
 			return
 		}
 		below, ok := conn.(interface{ NetConn() net.Conn })
@@ -187,10 +182,49 @@ func (p *proof) gotConn(info httptrace.GotConnInfo) {
 	}
 	counting, ok := conn.(*countingConn)
 	if !ok {
-		p.doubt = true
+		t.proof.doubt = true
 		return
 	}
-	p.conn, p.before = counting, counting.lend()
+	t.conn, t.before = counting, counting.writes()
+}
+
+// gotFirstByte notes an answer that begins. If nothing was read since the request
+// began to be written, this byte was there before it: the peer says one answer too
+// many, and this is not the answer to the request. The connection is closed, since the
+// real answer would be taken for that to the next request.
+func (t *trip) gotFirstByte() {
+	t.proof.mu.Lock()
+	conn := t.conn
+	t.early = conn != nil && conn.heard.Load() <= t.before
+	early := t.early
+	t.proof.mu.Unlock()
+	if early {
+		conn.Close()
+	}
+}
+
+// answered returns what an answer shows in the light of all that the wrappers did to
+// get it, and forbids them to send anything more. An answer that permits to send the
+// request again, or says that it was not acted on, proves so only if it is the answer
+// to the one round trip there was: a wrapper may have sent the request before, may
+// still be sending it, or may have made an answer of an error.
+func (p *proof) answered(seen observation, c Class) observation {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.over = true
+	switch {
+	case p.early && p.certain() && p.last.sealed():
+		return sawUnsent
+	case p.early:
+		return sawEarly
+	case !p.begun || c == Read || seen == sawSuccess:
+		return seen // with no round trip of ours, it is a RoundTripper of the caller's that answers
+	case p.active > 0, p.passed == Unknown:
+		return sawRepeated
+	case seen != p.last.saw && !(seen.isRefusal() && p.last.saw.isRefusal()):
+		return sawRepeated
+	}
+	return seen
 }
 
 // unsent reports whether it is certain that no byte of the attempt left, nor will.
@@ -200,10 +234,25 @@ func (p *proof) unsent(err error) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.over = true
-	if !p.begun || p.active > 0 || p.doubt || p.passed == Unknown || !p.isOurs(err) {
-		return false
+	return p.begun && p.certain() && p.isOurs(err) && p.last.sealed()
+}
+
+// certain reports whether what is known of the last round trip is all there is to
+// know.
+func (p *proof) certain() bool {
+	return p.active == 0 && !p.doubt && p.passed != Unknown
+}
+
+// isOurs reports whether an attempt failed with what the last round trip of ours
+// failed with, and with nothing else: a wrapper may have gone on to send the request
+// by a way of its own.
+func (p *proof) isOurs(err error) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if trip, ok := err.(*tripError); ok {
+			return trip == p.last.failed
+		}
 	}
-	return p.conn == nil || p.conn.sealAt(p.before)
+	return false
 }
 
 // tripError marks the failure of one round trip of ours, and says of it what may be
@@ -215,18 +264,6 @@ func (e *tripError) Error() string { return ownText(e.err) }
 
 // Unwrap returns the failure itself.
 func (e *tripError) Unwrap() error { return e.err }
-
-// isOurs reports whether an attempt failed with what the last round trip of ours
-// failed with, and with nothing else: a wrapper may have gone on to send the request
-// by a way of its own.
-func (p *proof) isOurs(err error) bool {
-	for ; err != nil; err = errors.Unwrap(err) {
-		if trip, ok := err.(*tripError); ok {
-			return trip == p.last
-		}
-	}
-	return false
-}
 
 // provingTransport stands below every wrapper and feeds the attempt's proof.
 type provingTransport struct {
@@ -245,16 +282,16 @@ func newProvingTransport(base *http.Transport) *provingTransport {
 // RoundTrip implements http.RoundTripper.
 func (t *provingTransport) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 	ctx := req.Context()
-	p, _ := ctx.Value(proofKey{}).(*proof)
-	if p != nil {
-		if !p.begin(t.doubt) {
+	if p, _ := ctx.Value(proofKey{}).(*proof); p != nil {
+		trip := p.begin(t.doubt)
+		if trip == nil {
 			if req.Body != nil {
 				req.Body.Close()
 			}
 			return nil, errSealed
 		}
-		defer func() { err = p.end(resp, err) }()
-		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: p.gotConn, GotFirstResponseByte: p.gotFirstByte})
+		defer func() { err = trip.end(resp, err) }()
+		ctx = httptrace.WithClientTrace(ctx, &trip.trace)
 	}
 	req = req.WithContext(ctx)
 	req.GetBody = nil // a wrapper may have set it, and net/http would send the body again

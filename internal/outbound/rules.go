@@ -76,6 +76,9 @@ func (o observation) action(c Class) action {
 	return rules[o].actions[strings.IndexByte("RSCM", byte(c))]
 }
 
+// isRefusal reports whether an observation proves that the request was not acted on.
+func (o observation) isRefusal() bool { return rules[o].verdict == Refused }
+
 // Verdict is what one attempt, or a whole call, came to, the worse the greater.
 type Verdict int
 

@@ -69,7 +69,7 @@ func (r *run) once(ctx context.Context) (Reply, observation) {
 	e := r.engine
 	r.attempts++
 	started := time.Now()
-	rep, seen, err := e.attempt(ctx, r.call, r.bearer)
+	rep, seen, err := e.attempt(ctx, r)
 	if e.closed.Load() {
 		e.pools.closeIdle() // this attempt's connection came back after Close
 	}
@@ -158,7 +158,7 @@ func (r *run) end(ended error) error {
 
 // mask returns what replaces the secrets of this call in a text.
 func (r *run) mask() func(string) string {
-	secrets := append([]string{r.bearer, r.call.Token}, r.call.Secrets...)
+	secrets := append([]string{r.bearer, r.rejected, r.call.Token}, r.call.Secrets...)
 	return redact.Secrets(append(secrets, r.engine.secrets()...)...)
 }
 

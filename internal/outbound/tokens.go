@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/kopokopo-go/kopokopo/internal/redact"
 )
 
 // Bounds of the token cache.
@@ -197,8 +199,9 @@ func lifetime(said time.Duration) time.Duration {
 // foreignTokens calls a TokenSource of the caller's so that, whatever it does, each
 // call leaves on its own context and gets an error instead of a panic.
 type foreignTokens struct {
-	source TokenSource
-	life   context.Context // ends with the engine
+	source  TokenSource
+	life    context.Context // ends with the engine
+	secrets func() []string // which its errors may hold
 }
 
 // Token implements [TokenSource].
@@ -207,9 +210,8 @@ func (f foreignTokens) Token(ctx context.Context, rejected string) (string, erro
 		token string
 		err   error
 	}
-	asking, cancel := context.WithCancel(&attemptContext{Context: f.life, caller: ctx}) // what the source sees ends with Close too
-	defer cancel()
-	defer context.AfterFunc(ctx, cancel)()
+	asking, release := join(f.life, ctx, time.Time{})
+	defer release()
 	answers := make(chan answer, 1)
 	go func() {
 		a := answer{err: errors.New("token source: panic")}
@@ -217,7 +219,10 @@ func (f foreignTokens) Token(ctx context.Context, rejected string) (string, erro
 			recover() // its value may hold a token
 			answers <- a
 		}()
-		token, err := f.source.Token(asking, rejected)
+		token, err := f.source.Token(&asking, rejected)
+		if err != nil {
+			err = &Failure{err, redact.Secrets(append(f.secrets(), rejected, token)...)(err.Error())}
+		}
 		a = answer{token, err}
 	}()
 	select {

@@ -181,17 +181,44 @@ func countBytes(t *http.Transport) {
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext
 	}
-	t.DialContext = counted(dial)
-}
-
-type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
-
-func counted(dial dialFunc) dialFunc {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+	dial = contained(dial)
+	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
 		if err != nil || conn == nil {
 			return nil, err // net/http has an error for neither
 		}
 		return &countingConn{Conn: conn}, nil
 	}
+	if t.DialTLSContext != nil {
+		t.DialTLSContext = contained(t.DialTLSContext)
+	}
 }
+
+type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// contained calls a dialer, which is the caller's or net's, so that its errors can be
+// told from the transport's, and its panic, in a goroutine of net/http's, does not
+// end the process.
+func contained(dial dialFunc) dialFunc {
+	return func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
+		defer func() {
+			if v := recover(); v != nil {
+				conn, err = nil, &dialError{panicked("the dialer", v)}
+			}
+		}()
+		conn, err = dial(ctx, network, addr)
+		if err != nil {
+			return nil, &dialError{err}
+		}
+		return conn, nil
+	}
+}
+
+// dialError is the failure of a dialer: nothing was sent yet that its text could quote.
+type dialError struct{ err error }
+
+// Error implements error.
+func (e *dialError) Error() string { return e.err.Error() }
+
+// Unwrap returns what the dialer returned.
+func (e *dialError) Unwrap() error { return e.err }

@@ -4,6 +4,7 @@ package redact
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -29,16 +30,17 @@ func Text(text string) string {
 		if len(out) >= maxText {
 			break
 		}
+		_, width := utf8.DecodeRuneInString(text[i:])
+		if !strconv.IsPrint(r) {
+			r = ' '
+		}
 		switch {
 		case r >= '0' && r <= '9':
 			n.digit(len(out))
-		case (r == ' ' || r == '-') && n.digits > 0 && startsWithDigit(text[i+1:]):
+		case (r == ' ' || r == '-') && n.digits > 0 && startsWithDigit(text[i+width:]):
 			// One separator between two digits belongs to the number.
 		default:
 			out = n.end(out)
-		}
-		if !strconv.IsPrint(r) {
-			r = ' '
 		}
 		out = utf8.AppendRune(out, r)
 	}
@@ -92,12 +94,14 @@ const shortest = 6
 // a text, also as they stand in a form, in a path, or in either with lower-case hex
 // digits.
 func Secrets(secrets ...string) func(string) string {
+	secrets = slices.Clone(secrets)
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // one may be the beginning of another
 	return func(text string) string {
 		for _, secret := range secrets {
 			if len(secret) < shortest {
 				continue
 			}
-			for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+			for _, form := range []string{url.QueryEscape(secret), url.PathEscape(secret), secret} {
 				text = strings.ReplaceAll(text, form, Mark)
 				text = strings.ReplaceAll(text, lowerEscapes(form), Mark)
 			}

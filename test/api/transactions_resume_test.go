@@ -403,7 +403,7 @@ func TestTransactionsRefusesBadQueries(t *testing.T) {
 // short one.
 func TestTransactionsForgets(t *testing.T) {
 	l := &pollLedger{}
-	const each = 2000 // transactions of one window
+	const each = 1000 // transactions of one window
 	serial := 0
 	l.onWindow = func(n int) string {
 		var list strings.Builder
@@ -427,7 +427,7 @@ func TestTransactionsForgets(t *testing.T) {
 			}
 		}
 		assert.Equal(t, 96*each, read)
-		assert.Less(t, last, first+1<<20, "160,000 transactions later")
+		assert.Less(t, last, first+1<<20, "80,000 transactions later")
 	})
 }
 
@@ -442,35 +442,9 @@ func heapInUse() uint64 {
 func fourthDay(prefix string, n int) string {
 	var list strings.Builder
 	for i := range n {
-		fmt.Fprintf(&list, `,{"resource":{"id":"%s%d","origination_time":"2026-03-04T05:00:00Z"}}`, prefix, i)
+		fmt.Fprintf(&list, `,{"type":"Buygoods Transaction","resource":{"id":"%s%d","origination_time":"2026-03-04T05:00:00Z"}}`, prefix, i)
 	}
 	return `"status":"Success","transactions":[` + strings.TrimPrefix(list.String(), ",") + `]`
-}
-
-// What is listed long before its time has to wait for it, and not without a bound.
-func TestTransactionsThatWaitAreBounded(t *testing.T) {
-	const most = 1 << 18
-	first := fourthDay("a", most)
-	for _, more := range []int{0, 1} {
-		l := &pollLedger{onWindow: func(n int) string {
-			if n == 0 {
-				return first
-			}
-			return fourthDay("b", more)
-		}}
-		withPollLedger(t, l, func(t *testing.T, client *kopokopo.Client) {
-			list, err := readTransactions(t, client, wholeDays(0, 4))
-			if more == 0 {
-				require.NoError(t, err)
-				assert.Len(t, list, most)
-				return
-			}
-			require.ErrorIs(t, err, kopokopo.ErrResponse)
-			assert.ErrorContains(t, err, "Lateness")
-			assert.Empty(t, list)
-			assert.Equal(t, 2, l.creates)
-		})
-	}
 }
 
 // A list of very many very short transactions is too large, as a long one is.

@@ -93,6 +93,7 @@ func TestContradictionsAreUndecided(t *testing.T) {
 		daraja   = "webhook_daraja_buygoods_ruby.json"
 		polled   = "callback_polling_success.json"
 	)
+	requireEntries(t, kopokopo.IncomingPayment{Status: "Sleeping"}, true)
 	secondOfTwo := movingSamples[sentTwo][1]
 	for name, test := range map[string]struct {
 		from    string
@@ -184,6 +185,9 @@ func TestWhatIsNotUndecided(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { requireEntries(t, edited(t, test.from, test.replace...), false, test.want...) })
 	}
+	withoutID := transaction("Received")
+	withoutID.ID = ""
+	requireEntries(t, kopokopo.IncomingPayment{Status: "Success", Event: kopokopo.IncomingPaymentEntry{Resource: &withoutID}}, false, paid)
 	requireEntries(t, (*kopokopo.Notification)(nil), false)
 	requireEntries(t, &kopokopo.Notification{}, false)
 	requireEntries(t, kopokopo.TransactionEvent{Transaction: transaction("Reversed")}, false, gaveBack)

@@ -78,6 +78,7 @@ var goldenKeys = []struct {
 	{"EFT of less than a shilling", resultOf("settlement_transfer", batches(part("0.50", `""`, "34a273d1", "58"))), []string{"debit::34a273d1:0.5:1772348458000"}},
 	{"exact twins by EFT", resultOf("settlement_transfer", batches(part("5", `null`, "D", "58.623"), part("5.00", `null`, "D", "58.623"), part("5", `null`, "D", "58.623"))),
 		[]string{"debit::D:5:1772348458623", "debit::D:5:1772348458623:2", "debit::D:5:1772348458623:3"}},
+	{"a payout with spaces around its texts", resultOf("send_money", batches(part("5", `" R1 "`, " D ", "01"))), []string{"debit:R1:D"}},
 	{"a split with two receipts", resultOf("send_money", batches(part("24452", `"R1"`, "D", "01"), part("25000", `"R2"`, "D", "02"))), []string{"debit:R1:D", "debit:R2:D"}},
 	{"a split with one receipt", resultOf("send_money", batches(part("24452", `"R1"`, "D", "01"), part("25000", `"R1"`, "D", "02"))), []string{"debit:R1:D", "debit:R1:D:2"}},
 	{"a split with one receipt, listed backwards", resultOf("send_money", batches(part("25000", `"R1"`, "D", "02"), part("24452", `"R1"`, "D", "01"))), []string{"debit:R1:D:2", "debit:R1:D"}},
@@ -98,6 +99,9 @@ var goldenKeys = []struct {
 
 func TestGoldenKeys(t *testing.T) {
 	t.Parallel()
+	spaced, err := parse(t, []byte(goldenKeys[1].body)).Entries()
+	require.NoError(t, err)
+	assert.Equal(t, "OJM6Q1W84K", spaced[0].Reference)
 	for _, test := range goldenKeys {
 		assert.Equal(t, test.keys, keysOf(t, test.body), test.name)
 	}
@@ -181,6 +185,7 @@ func TestDestinationsWithoutAReference(t *testing.T) {
 		return keysOf(t, resultOf("send_money", batches(`{"amount":"5","status":"Transferred","transaction_reference":"R1",`+account+`}`)))[0]
 	}
 	assert.Equal(t, key(`"phone_number":"254712345678"`), key(`"phone_number":"+254712345678","destination_type":"Mobile Wallet","nickname":"x"`))
+	assert.Equal(t, key(`"phone_number":"12","till_number":"3"`), key(`"phone_number":" 12 ","till_number":" 3 ","destination_reference":" "`))
 	different := map[string]bool{}
 	for _, account := range []string{
 		`"phone_number":"254712345678"`, `"phone_number":"254712345679"`, `"account_number":"12"`, `"account_number":"12","bank_branch_ref":"b"`,
