@@ -60,15 +60,11 @@ func coerce(value any, t reflect.Type) (any, *misfit) {
 
 // coerceStruct brings each member of an object into its field's type.
 func coerceStruct(value any, t reflect.Type) (any, *misfit) {
-	object, ok := value.(map[string]any)
-	if !ok {
-		return nil, nil
-	}
+	object, _ := value.(map[string]any) // else nil, which is JSON's null
 	fields := fieldsOf(t)
 	for key, member := range object {
 		field, ok := fields[strings.ToLower(key)]
 		if !ok {
-			delete(object, key)
 			continue
 		}
 		member, wrong := coerce(member, field)
@@ -119,14 +115,14 @@ func coerceBool(value any) any {
 
 // coerceFloat reads a number from its text.
 func coerceFloat(value any) (any, *misfit) {
-	text := strings.TrimSpace(Text(value))
-	if text == "" {
+	number := json.Number(strings.TrimSpace(Text(value)))
+	if number == "" {
 		return nil, nil
 	}
-	if _, err := strconv.ParseFloat(text, 64); err != nil || !isNumber(text) {
+	if _, err := number.Float64(); err != nil || !isNumber(number.String()) {
 		return nil, &misfit{what: "not a number"}
 	}
-	return json.Number(text), nil
+	return number, nil
 }
 
 // coerceWhole reads a whole number from its text, and an instant as Unix seconds.
@@ -147,7 +143,7 @@ func coerceWhole(value any, unsigned bool) (any, *misfit) {
 		whole = strconv.FormatInt(instant.Unix(), 10)
 	}
 	if unsigned && strings.HasPrefix(whole, "-") {
-		whole = "0" // a lifetime that is over
+		return 0, nil // a lifetime that is over
 	}
 	return json.Number(whole), nil
 }

@@ -89,6 +89,7 @@ func TestEveryFormOfAValue(t *testing.T) {
 		`"whole":"-7"`:                          {Whole: -7},
 		`"whole":7.0`:                           {Whole: 7},
 		`"whole":" 7 "`:                         {Whole: 7},
+		`"long":" -7 "`:                         {Long: -7},
 		`"whole":""`:                            {},
 		`"whole":null`:                          {},
 		`"long":"7"`:                            {Long: 7},
@@ -138,6 +139,17 @@ func TestEveryFormOfAValue(t *testing.T) {
 		require.NoError(t, err, members)
 		assert.Equal(t, want, got, members)
 	}
+}
+
+// What has no reading changes nothing: the field keeps what it had.
+func TestWhatIsLeftOutChangesNothing(t *testing.T) {
+	one := "1"
+	before := forms{Text: "a", Pointer: &one, Flag: true, Number: 1.5, Whole: 1, Long: 2, Lifetime: 3, List: []string{"b"}, Rows: []row{{Name: "c"}},
+		Inner: row{Name: "d"}, Metadata: map[string]any{"e": "f"}}
+	after := before
+	require.NoError(t, DecodeLenient([]byte(`{"odd":"1","text":{},"flag":"maybe","number":[],"whole":"","long":{},"lifetime":"?","inner":7}`), &after))
+	before.Odd = 1
+	assert.Equal(t, before, after)
 }
 
 func TestANumberThatIsNoneIsAnError(t *testing.T) {

@@ -45,95 +45,112 @@ func distinct(head, tail string, width, size int) string {
 	return b.String()
 }
 
-func TestNestingHasALimit(t *testing.T) {
-	nested := func(open, shut string, levels int) []byte {
-		return []byte(strings.Repeat(open, levels) + strings.Repeat(shut, levels))
-	}
-	assert.NoError(t, Check(nested("[", "]", 100)))
-	assert.ErrorIs(t, Check(nested("[", "]", 101)), ErrTooDeep)
-	assert.ErrorIs(t, Check(nested("[", "]", 1<<20)), ErrTooDeep)
-	assert.NoError(t, Check([]byte(`{"a":`+strings.Repeat(`{"a":`, 98)+`[]`+strings.Repeat(`}`, 99))))
-	assert.ErrorIs(t, Check([]byte(`{"a":`+strings.Repeat(`{"a":`, 99)+`[]`+strings.Repeat(`}`, 100))), ErrTooDeep)
-	assert.NoError(t, Check([]byte(`[`+strings.Repeat(`[[]],`, 300)+`[]]`)), "what is closed does not count")
-	assert.NoError(t, Check([]byte(`["`+strings.Repeat("[", 5000)+`"]`)), "nor does what stands in a text")
-	assert.NoError(t, Check([]byte(`["`+strings.Repeat(`\"[`, 5000)+`"]`)))
-	assert.NoError(t, Check([]byte(`["`+strings.Repeat(`\\`, 500)+`",[],["`+strings.Repeat("[{", 5000)+`"]]`)))
-	assert.ErrorIs(t, Check([]byte(`["\\"`+strings.Repeat(`,[`, 150))), ErrTooDeep, "a backslash that is a character does not escape the quote")
-	assert.NoError(t, Check([]byte(strings.Repeat("]}", 1000)+strings.Repeat("[", 100))), "what was never opened cannot be closed")
-	assert.ErrorIs(t, Check([]byte(strings.Repeat("]}", 1000)+strings.Repeat("[", 101))), ErrTooDeep)
+// verdict is what Check says of a document, and a closer look at it too.
+func verdict(t *testing.T, document string) error {
+	t.Helper()
+	err := Check([]byte(document))
+	require.Equal(t, err, newCensus([]byte(document)).take([]byte(document)), "whether the look is quick or not changes nothing")
+	return err
 }
 
-// most returns the largest n for which Check passes a document, of those below limit.
-func most(limit int, document func(n int) string) int {
-	low, high := 0, limit
-	for high-low > 1 {
-		middle := (low + high) / 2
-		if Check([]byte(document(middle))) == nil {
-			low = middle
-		} else {
-			high = middle
+func TestNestingHasALimit(t *testing.T) {
+	open, shut := strings.Repeat("[", 100), strings.Repeat("]", 100)
+	names := strings.Repeat(`{"a":`, 99)
+	for _, document := range []string{
+		open + shut,
+		names + `[]` + strings.Repeat(`}`, 99),
+		`[` + strings.Repeat(`[[]],`, 300) + `[]]`, // what is closed does not count
+		`[[],` + open[:99],
+		`["` + strings.Repeat("[", 5000) + `"]`, // nor does what stands in a text,
+		`["` + strings.Repeat(`\"[`, 5000) + `"]`,
+		`["` + strings.Repeat(`\\\"[`, 5000) + `"]`,
+		`["\\",` + open[:99],
+		`["` + open + open, // even if that has no end
+		`["` + open + open + `\`,
+		strings.Repeat("]}", 1000) + open, // and what was never opened cannot be closed
+	} {
+		assert.NoError(t, verdict(t, document), document)
+	}
+	for _, document := range []string{
+		open + "[" + shut + "]",
+		strings.Repeat("[", 1<<20),
+		names + `[[]]` + strings.Repeat(`}`, 99),
+		`[[],` + open,
+		`["\\",` + open, // a backslash that is a character does not escape the quote
+		`["\\\\",` + open,
+		strings.Repeat("]}", 1000) + open + "{",
+		strings.Repeat("{", 50) + "}" + open[:52],
+	} {
+		assert.Equal(t, ErrTooDeep, verdict(t, document), document)
+	}
+}
+
+// repeated is a list or object of n equal units.
+func repeated(unit, frame string, n int) string {
+	return frame[:1] + strings.Repeat(unit+",", n-1) + unit + frame[1:]
+}
+
+// checkLimit holds that of lists or objects with ever more equal units just those are
+// let in that stay within a limit.
+func checkLimit(t *testing.T, unit, frame string, within func(n, size int) bool) {
+	t.Helper()
+	fit := 0
+	for high := 1 << 20; high > 0; high /= 2 { // the largest that is let in, by halving
+		if size := len(frame) + (fit+high)*(len(unit)+1) - 1; within(fit+high, size) {
+			fit += high
 		}
 	}
-	return low
+	require.Greater(t, fit, 100)
+	require.Less(t, fit, 200_000)
+	assert.NoError(t, verdict(t, repeated(unit, frame, fit)), "%d of %s", fit, unit)
+	assert.Equal(t, ErrTooDense, verdict(t, repeated(unit, frame, fit+1)), "%d of %s", fit+1, unit)
 }
 
 func TestElementsHaveALimit(t *testing.T) {
-	list := func(element string) func(int) string {
-		return func(n int) string { return `[` + strings.Repeat(element+",", n-1) + element + `]` }
-	}
-	// n elements and the list itself come to 1024 + size/48.
-	for _, row := range []struct {
-		element string
-		most    int
-	}{
-		{`1`, (1023*48 + 1) / (48 - 2)},
-		{`null`, (1023*48 + 1) / (48 - 5)},
-		{`{}`, (1023*48 + 1) / (48 - 3)},
-		{`[1]`, (1023*48 + 1) / (2*48 - 4)}, // each is two elements
-		{`[]`, (1023*48 + 1) / (2*48 - 3)},  // as if it had one
-		{`{"a":[]}`, (1023*48 + 1) / (3*48 - 9)},
-		{`{"a":{}}`, (1023*48 + 1) / (2*48 - 9)},
-		{`{"a":{"b":1,"c":2}}`, (1023*48 + 1) / (2*48 - 20)},
-		{`"[,,,{"`, (1023*48 + 1) / (48 - 8)},
-		{`"\",\\"`, (1023*48 + 1) / (48 - 8)},
+	for unit, each := range map[string]int{
+		`1`: 1, `null`: 1, `{}`: 1, `"[,,,{"`: 1, `"\",\\"`: 1, `{"a":1,"b":","}`: 1,
+		`[1]`: 2, `[]`: 2, `[1,2,3]`: 4, `{"a":{}}`: 2, `{"a":{"b":1,"c":2}}`: 2, `{"a":[]}`: 3, `{"a":[{"b":[1,2]}]}`: 6,
 	} {
-		got := most(5000, list(row.element))
-		assert.InDelta(t, row.most, got, 1, row.element)
+		checkLimit(t, unit, "[]", func(n, size int) bool { return n*each+1 <= 1024+size/48 })
 	}
-	assert.Equal(t, 1<<20-1, most(1<<20, func(n int) string { return list(padded(`{}`, 49))(1 + n/1000) }), "one for 49 bytes passes at any length")
-	assert.NoError(t, Check([]byte(list(padded(`{}`, 48))(100_000))))
-	assert.ErrorIs(t, Check([]byte(list(padded(`{}`, 47))(100_000))), ErrTooDense)
+	// One for each 48 bytes passes at any length.
+	assert.NoError(t, verdict(t, repeated(padded(`{}`, 48), "[]", 100_000)))
+	assert.Equal(t, ErrTooDense, verdict(t, repeated(padded(`{}`, 47), "[]", 100_000)))
 }
 
 func TestValuesHaveALimit(t *testing.T) {
-	object := func(member string) func(int) string {
-		return func(n int) string { return `{` + strings.Repeat(member+",", n-1) + member + `}` }
+	for _, unit := range []string{`"a":1`, `"abc":1`, `"a":","`} {
+		checkLimit(t, unit, "{}", func(n, size int) bool { return n <= 8192+size/12 })
 	}
-	for _, row := range []struct {
-		member string
-		most   int
-	}{
-		{`"a":1`, (8192*12 + 1) / (12 - 6)},
-		{`"abc":1`, (8192*12 + 1) / (12 - 8)},
-		{`"a":","`, (8192*12 + 1) / (12 - 8)},
-	} {
-		got := most(100_000, object(row.member))
-		assert.InDelta(t, row.most, got, 1, row.member)
-	}
-	assert.NoError(t, Check([]byte(object(padded(`"a":1`, 12))(500_000))))
-	assert.ErrorIs(t, Check([]byte(object(padded(`"a":1`, 11))(500_000))), ErrTooDense)
-	// Objects that are empty count as if they had a member.
-	assert.ErrorIs(t, Check([]byte(`[`+strings.Repeat(padded(`{},"":1`, 20), 500_000))), ErrTooDense)
+	assert.NoError(t, verdict(t, repeated(padded(`"a":1`, 12), "{}", 500_000)))
+	assert.Equal(t, ErrTooDense, verdict(t, repeated(padded(`"a":1`, 11), "{}", 500_000)))
+	// An object with nothing in it counts as if it had a member: two values for 23 bytes.
+	empty := `{},` + strings.Repeat(" ", 20)
+	assert.Equal(t, 23, len(empty))
+	c := census{elements: 1 << 30, values: 8192 + 500_000*len(empty)/12}
+	assert.Equal(t, ErrTooDense, c.take([]byte(`[`+strings.Repeat(empty, 500_000))))
 }
 
-// The closer look agrees with the quick one: what has few marks would pass it too.
-func TestTheQuickLookIsRight(t *testing.T) {
-	for _, unit := range []string{`[`, `{`, `[1,`, `{"a":1,`, `,`, `[],`, `{},`, `[[`, `]`, `"`, `"[",`} {
-		for n := 1; n < 1200; n++ {
-			document := []byte(strings.Repeat(unit, n))
-			if Check(document) == nil {
-				require.NoError(t, newCensus(document).take(document), "%d of %s", n, unit)
-			}
+// Few documents need a closer look, and none that could fail is spared it.
+func TestSlightDocuments(t *testing.T) {
+	commas := strings.Repeat(",", 1100)
+	for document, want := range map[string]bool{
+		``:                                      true,
+		payment:                                 true,
+		strings.Repeat("[", 100):                true,
+		strings.Repeat("{", 100):                true,
+		strings.Repeat("[", 101):                false,
+		strings.Repeat("{", 101):                false,
+		strings.Repeat("[{", 50) + commas[:824]: true,
+		strings.Repeat("[{", 50) + commas[:825]: false,
+		`"` + strings.Repeat("{[", 60) + `"`:    false,
+		commas[:1024]:                           true,
+		commas[:1025]:                           false,
+		strings.Repeat(`"a":"b" `, 5000) + `{"c":[]}`: true,
+	} {
+		assert.Equal(t, want, isSlight([]byte(document)), "%.20s… of %d bytes", document, len(document))
+		if want {
+			assert.NoError(t, verdict(t, document))
 		}
 	}
 }
@@ -225,6 +242,7 @@ func hostile(size int) map[string]string {
 		"nested, 90":      fill(`"reasons":[`, padded(strings.Repeat("[", 90)+strings.Repeat("]", 90), 90*96), `]`, size),
 		"nested, 9900":    `"reasons":` + strings.Repeat("[", 9900) + strings.Repeat("]", 9900),
 		"unclosed":        `"metadata":{"a":` + strings.Repeat(`{"a":`, size/5),
+		"owners, names":   fill(`"owners":[`, `{"reasons":{"`+strings.Repeat("k", 1300)+`":[`+strings.Repeat(padded(`"a"`, 48)+",", 48)+`""]}}`, `]`, size),
 		"twice":           fill(``, padded(`"reasons":[]`, 96), ``, size),
 		"twice, number":   fill(``, padded(`"reasons":1`, 12), ``, size),
 		"twice, metadata": fill(``, padded(`"metadata":{}`, 48), ``, size),

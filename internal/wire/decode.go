@@ -14,7 +14,7 @@ func Decode(data []byte, v any) error {
 	if err := Check(data); err != nil {
 		return err
 	}
-	return decode(data, v)
+	return DecodeUnchecked(data, v)
 }
 
 // DecodeLenient decodes one JSON document into what v points to, first as it stands
@@ -27,7 +27,7 @@ func DecodeLenient(data []byte, v any) error {
 		return err
 	}
 	var tree any
-	if err := decode(data, &tree); err != nil {
+	if err := DecodeUnchecked(data, &tree); err != nil {
 		return err
 	}
 	tree, wrong := coerce(tree, reflect.TypeOf(v).Elem())
@@ -38,11 +38,12 @@ func DecodeLenient(data []byte, v any) error {
 	if err != nil {
 		return err
 	}
-	return decode(again, v) // without its white space and its unknown members it may be denser than Check allows
+	return DecodeUnchecked(again, v) // without white space it may be denser than Check allows
 }
 
-// decode is Decode of a document that Check has passed.
-func decode(data []byte, v any) error {
+// DecodeUnchecked is Decode of a document whose cost is no question: one that Check has
+// passed, or one that this module wrote itself.
+func DecodeUnchecked(data []byte, v any) error {
 	if !holdsInterface(reflect.TypeOf(v)) {
 		return json.Unmarshal(data, v) // costs half
 	}

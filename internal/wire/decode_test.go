@@ -95,6 +95,14 @@ func TestDecodeLenientChecksOnce(t *testing.T) {
 	assert.Equal(t, "1", f.Text)
 }
 
+func TestDecodeUnchecked(t *testing.T) {
+	var tree any
+	require.NoError(t, DecodeUnchecked([]byte(strings.Repeat("[", 200)+"1.10"+strings.Repeat("]", 200)), &tree))
+	require.NoError(t, DecodeUnchecked([]byte(`[`+strings.Repeat("1,", 5000)+`1.10]`), &tree))
+	assert.Equal(t, json.Number("1.10"), tree.([]any)[5000])
+	require.Error(t, DecodeUnchecked([]byte(`1 2`), &tree))
+}
+
 func TestEveryDecoderChecks(t *testing.T) {
 	deep := []byte(`{"data":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`)
 	dense := []byte(`{"data":[` + strings.Repeat("{},", 3000) + `{}]}`)
@@ -133,6 +141,7 @@ func TestObject(t *testing.T) {
 
 func TestIsObject(t *testing.T) {
 	assert.True(t, IsObject([]byte(`{}`)))
+	assert.True(t, IsObject([]byte(`{`)), "its first byte tells")
 	for _, value := range []string{``, `[]`, `null`, `"{"`, `1`} {
 		assert.False(t, IsObject([]byte(value)), value)
 	}

@@ -35,15 +35,20 @@ func TestParseTime(t *testing.T) {
 		got, err := ParseTime(text)
 		require.NoError(t, err, text)
 		assert.True(t, want.Equal(got), "%s gave %s", text, got)
+		_, err = got.MarshalJSON()
+		assert.NoError(t, err, "%s can be written again", text)
 	}
 }
 
 func TestParseTimeRefusesTheRest(t *testing.T) {
 	for _, text := range []string{"", " ", "yesterday", "2020-10-22", "20201322104319", "20201022104399", "0", "-1", "1.5", "1e-1",
-		"274877906944001", "99999999999999999999", "9223372036854775808", "-9223372036854775809", "1e999", "true", "NaN", "2020-10-22 07:43:19 CET"} {
+		"137438953472001", "137438953472000.5", "99999999999999999999", "9223372036854775808", "-9223372036854775809", "1e999", "true", "NaN", "2020-10-22 07:43:19 CET"} {
 		got, err := ParseTime(text)
 		assert.Error(t, err, text)
 		assert.True(t, got.IsZero(), text)
+		if len(text) != len(DarajaTime) {
+			assert.EqualError(t, err, "not a time", text)
+		}
 	}
 }
 

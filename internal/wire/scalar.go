@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,10 +38,12 @@ func ScalarText(data []byte) (string, error) {
 		return string(data), nil
 	}
 	var text string
-	if err := json.Unmarshal(data, &text); err != nil && !json.Valid(data) {
-		return "", err
+	err := json.Unmarshal(data, &text)
+	var typeErr *json.UnmarshalTypeError
+	if errors.As(err, &typeErr) {
+		return "", nil // a list or an object
 	}
-	return text, nil
+	return text, err
 }
 
 // isPlainText reports whether a JSON text stands for its own bytes.
@@ -97,12 +100,9 @@ func wholeNumber(text string) (string, bool) {
 		return "", false
 	}
 	mantissa, exponent, _ := strings.Cut(strings.ToLower(text), "e")
-	shift, err := strconv.Atoi("0" + strings.TrimLeft(exponent, "+-"))
-	if err != nil || shift > maxShift {
+	shift, _ := strconv.Atoi(exponent) // 0 without one, and the nearest int for one beyond
+	if shift > maxShift || shift < -maxShift {
 		return "", false
-	}
-	if strings.HasPrefix(exponent, "-") {
-		shift = -shift
 	}
 	magnitude, negative := strings.CutPrefix(mantissa, "-")
 	whole, fraction, _ := strings.Cut(magnitude, ".")
@@ -115,11 +115,15 @@ func wholeNumber(text string) (string, bool) {
 	if whole == "" {
 		return "0", true
 	}
+	var err error
 	if negative {
 		whole = "-" + whole
 		_, err = strconv.ParseInt(whole, 10, 64)
 	} else {
 		_, err = strconv.ParseUint(whole, 10, 64)
 	}
-	return whole, err == nil
+	if err != nil {
+		return "", false
+	}
+	return whole, true
 }

@@ -76,9 +76,15 @@ type base struct {
 	Twice string `json:"twice"`
 }
 
+// Outer is embedded, and exported.
+type Outer struct {
+	Name string `json:"of_outer"`
+}
+
 func TestFieldsOf(t *testing.T) {
 	type record struct {
 		*base
+		Outer
 		Plain  int
 		Tagged bool    `json:"Tagged_Name,omitempty"`
 		NoName float64 `json:",omitempty"`
@@ -89,6 +95,7 @@ func TestFieldsOf(t *testing.T) {
 	_ = record{hidden: ""}
 	want := map[string]reflect.Type{
 		"inner":       reflect.TypeFor[string](),
+		"of_outer":    reflect.TypeFor[string](),
 		"plain":       reflect.TypeFor[int](),
 		"tagged_name": reflect.TypeFor[bool](),
 		"noname":      reflect.TypeFor[float64](),

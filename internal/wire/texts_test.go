@@ -139,7 +139,7 @@ func TestTextsStopEarly(t *testing.T) {
 	for name, value := range map[string]any{"deep": deep, "named": named, "wide": wide, "empty": empty} {
 		start := time.Now()
 		bytes := allocated(func() { Texts(value) })
-		assert.Less(t, bytes, uint64(2<<20), name)
+		assert.Less(t, bytes, uint64(8<<20), name) // the names are joined 16 times at most
 		assert.Less(t, time.Since(start), 5*time.Second, name)
 	}
 }
