@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/kopokopo-go/kopokopo/internal/redact"
+	"github.com/kopokopo-go/kopokopo/internal/wire"
 )
 
 // maxErrorBody is how much of an error's body is kept.
@@ -113,21 +114,21 @@ func describeBody(mediaType string, size int) string {
 // readMessages fills Code and Messages from the first shape that has any.
 func (e *APIError) readMessages(body []byte, mask func(string) string) {
 	var tree any
-	if decodeStrict(body, &tree) != nil {
+	if wire.Decode(body, &tree) != nil {
 		return
 	}
 	if list, ok := tree.([]any); ok { // not on record
-		e.addMessages(texts(list, ""), mask)
+		e.addMessages(wire.Texts(list), mask)
 		return
 	}
 	members, _ := tree.(map[string]any)
 	for _, key := range []string{"error_message", "errors", "error_description", "error", "message"} {
-		if e.addMessages(texts(members[key], ""), mask); len(e.Messages) > 0 {
+		if e.addMessages(wire.Texts(members[key]), mask); len(e.Messages) > 0 {
 			break
 		}
 	}
 	for _, key := range []string{"error_code", "error"} { // OAuth's error is a code, an object of texts is none
-		if code, _ := coerceString(members[key]).(string); e.Code == "" {
+		if code := wire.Text(members[key]); e.Code == "" {
 			e.Code = redact.Text(mask(code))
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/kopokopo-go/kopokopo/internal/wire"
 )
 
 // maxShillingDigits keeps an amount within what an int64 of cents holds, with
@@ -165,12 +167,12 @@ func (d Decimal) MarshalJSON() ([]byte, error) {
 	if d.text == "" {
 		return []byte("null"), nil
 	}
-	return wireJSON(d.text)
+	return wire.Encode(d.text)
 }
 
 // UnmarshalJSON takes text, number and null.
 func (d *Decimal) UnmarshalJSON(data []byte) error {
-	text, err := scalarText(data)
+	text, err := wire.ScalarText(data)
 	if err != nil {
 		return err
 	}

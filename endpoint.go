@@ -10,6 +10,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"github.com/kopokopo-go/kopokopo/internal/wire"
 )
 
 // Request is what the Create methods take: a value that can tell whether K2 could
@@ -183,7 +185,7 @@ func (r route) create(ctx context.Context, req Request, opts []CallOption) (Ref,
 	if err := wired.Validate(); err != nil {
 		return Ref{}, call.fail(notSent, 0, err)
 	}
-	body, err := wireJSON(wired.wire())
+	body, err := wire.Encode(wired.wire())
 	if err != nil {
 		return Ref{}, call.fail(notSent, 0, err)
 	}
@@ -344,7 +346,7 @@ func decodeDocument[A any](body []byte) (*Document[A], error) {
 	var envelope struct {
 		Data json.RawMessage `json:"data"`
 	}
-	if err := decodeStrict(body, &envelope); err != nil {
+	if err := wire.Decode(body, &envelope); err != nil {
 		return nil, responseError("%w", err)
 	}
 	if len(envelope.Data) == 0 || envelope.Data[0] != '{' {
@@ -360,7 +362,7 @@ func decodeBare[A any](document json.RawMessage) (*Document[A], error) {
 		Type       string          `json:"type"`
 		Attributes json.RawMessage `json:"attributes"`
 	}
-	if err := decodeLenient(document, &members); err != nil {
+	if err := wire.DecodeLenient(document, &members); err != nil {
 		return nil, responseError("%w", err)
 	}
 	if members.ID == "" {
@@ -370,7 +372,7 @@ func decodeBare[A any](document json.RawMessage) (*Document[A], error) {
 		return nil, responseError("data.attributes is missing")
 	}
 	doc := &Document[A]{ID: members.ID, Type: members.Type, Raw: document}
-	if err := decodeLenient(members.Attributes, &doc.Attributes); err != nil {
+	if err := wire.DecodeLenient(members.Attributes, &doc.Attributes); err != nil {
 		return nil, responseError("data.attributes: %w", err)
 	}
 	return doc, nil

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+
+	"github.com/kopokopo-go/kopokopo/internal/wire"
 )
 
 // TransactionEvent is the payload of the events about one transaction: buygoods,
@@ -27,15 +29,15 @@ type CustomerCreatedEvent struct {
 
 // decode reads the phone number under its older name too.
 func (e *CustomerCreatedEvent) decode(resource json.RawMessage) error {
-	wire := struct {
+	sent := struct {
 		*CustomerCreatedEvent
 		MSISDN string `json:"msisdn"`
 	}{CustomerCreatedEvent: e}
-	if err := decodeEvent(resource, &wire); err != nil {
+	if err := wire.DecodeLenient(resource, &sent); err != nil {
 		return err
 	}
 	if e.PhoneNumber == "" {
-		e.PhoneNumber = wire.MSISDN
+		e.PhoneNumber = sent.MSISDN
 	}
 	return nil
 }
@@ -136,7 +138,7 @@ func (n *Notification) reread(ctx context.Context, c *Client) error {
 		return nil // nothing K2 knows of
 	}
 	var delivered struct{ Data resultFacts }
-	if err := decodeEvent(n.Raw, &delivered); err != nil {
+	if err := wire.DecodeLenient(n.Raw, &delivered); err != nil {
 		return err
 	}
 	v1 := strings.Contains(delivered.Data.Attributes.Links.Self, "/api/v1/")
@@ -150,7 +152,7 @@ func (n *Notification) reread(ctx context.Context, c *Client) error {
 		return errBehind
 	}
 	var now resultFacts
-	if err := decodeEvent(raw, &now); err != nil {
+	if err := wire.DecodeLenient(raw, &now); err != nil {
 		return err
 	}
 	n.Payload, n.Reference, n.final = doc, now.reference(), outcome != OutcomePending

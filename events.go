@@ -13,6 +13,7 @@ import (
 
 	"github.com/kopokopo-go/kopokopo/internal/inbound"
 	"github.com/kopokopo-go/kopokopo/internal/redact"
+	"github.com/kopokopo-go/kopokopo/internal/wire"
 )
 
 // NotificationKind says which of K2's three shapes a notification came in.
@@ -103,15 +104,15 @@ type eventEntry struct {
 // parseEvent is ParseEvent of a body that is the notification's own.
 func parseEvent(body []byte) (*Notification, error) {
 	var env envelope
-	if err := decodeEvent(body, &env); err != nil {
-		return nil, unreadable("%w", describeJSON(err))
+	if err := wire.DecodeLenient(body, &env); err != nil {
+		return nil, unreadable("%w", wire.Describe(err))
 	}
 	n := &Notification{Revision: 1, Raw: body}
 	var err error
 	switch {
 	case env.Topic != "":
 		err = n.readWebhook(env)
-	case isObject(env.Data):
+	case wire.IsObject(env.Data):
 		err = n.readResult(env)
 	case env.TransactionType != "" || env.TransID != "":
 		err = n.readDaraja()
@@ -135,37 +136,11 @@ func (m *sampleMark) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// decodeEvent is decodeLenient for what is decoded without interface values: most
-// events need none of its leniency, and the quick way costs half.
-func decodeEvent(data []byte, v any) error {
-	err := json.Unmarshal(data, v)
-	var typeErr *json.UnmarshalTypeError
-	if errors.As(err, &typeErr) {
-		return decodeLenient(data, v)
-	}
-	return err
-}
-
-// describeJSON returns what is wrong with a document, without quoting it.
-func describeJSON(err error) error {
-	var syntax *json.SyntaxError
-	switch {
-	case errors.As(err, &syntax):
-		return fmt.Errorf("invalid JSON at byte %d", syntax.Offset)
-	case errors.Is(err, errTrailing):
-		return errTrailing
-	}
-	return errors.New("a value has an impossible form")
-}
-
-// isObject reports whether raw is a JSON object.
-func isObject(raw json.RawMessage) bool { return len(raw) > 0 && raw[0] == '{' }
-
 // readWebhook reads a subscribed event.
 func (n *Notification) readWebhook(env envelope) error {
 	n.Kind, n.Topic, n.ID, n.CreatedAt = KindWebhook, env.Topic, env.ID, env.CreatedAt
 	n.Key = n.key(env.ID, env.Topic, env.ID)
-	if !isObject(env.Event.Resource) {
+	if !wire.IsObject(env.Event.Resource) {
 		if slices.Contains(knownTopics, env.Topic) {
 			return unreadable("event.resource is missing")
 		}
@@ -176,24 +151,24 @@ func (n *Notification) readWebhook(env envelope) error {
 	case TopicBuygoodsReceived, TopicBuygoodsReversed, TopicB2BReceived, TopicB2BReversed,
 		TopicM2MReceived, TopicCardReceived, TopicCardVoided, TopicCardReversed:
 		p := &TransactionEvent{Transaction: Transaction{Type: env.Event.Type}, Links: env.Links}
-		err, n.Payload = decodeEvent(env.Event.Resource, p), p
+		err, n.Payload = wire.DecodeLenient(env.Event.Resource, p), p
 		n.Reference = p.Reference
 	case TopicCustomerCreated:
 		p := &CustomerCreatedEvent{Type: env.Event.Type, Links: env.Links}
 		err, n.Payload = p.decode(env.Event.Resource), p
 	case TopicSettlementTransferCompleted:
 		p := &SettlementEvent{Type: env.Event.Type, Links: env.Links}
-		err, n.Payload = decodeEvent(env.Event.Resource, p), p
+		err, n.Payload = wire.DecodeLenient(env.Event.Resource, p), p
 	default:
 		var unknown struct {
 			Reference string `json:"reference"`
 		}
-		if decodeEvent(env.Event.Resource, &unknown) == nil {
+		if wire.DecodeLenient(env.Event.Resource, &unknown) == nil {
 			n.Reference = unknown.Reference
 		}
 	}
 	if err != nil {
-		return unreadable("event.resource: %w", describeJSON(err))
+		return unreadable("event.resource: %w", wire.Describe(err))
 	}
 	return nil
 }
@@ -201,8 +176,8 @@ func (n *Notification) readWebhook(env envelope) error {
 // readDaraja reads a payment in Safaricom's shape.
 func (n *Notification) readDaraja() error {
 	p := &DarajaEvent{}
-	if err := decodeEvent(n.Raw, p); err != nil {
-		return unreadable("%w", describeJSON(err))
+	if err := wire.DecodeLenient(n.Raw, p); err != nil {
+		return unreadable("%w", wire.Describe(err))
 	}
 	n.Kind, n.Topic, n.ID, n.CreatedAt = KindDaraja, p.TransactionType, p.TransID, p.TransTime
 	n.Reference, n.Payload = p.TransID, p
@@ -246,8 +221,8 @@ func (f *resultFacts) reference() string {
 // readResult reads the result of a request.
 func (n *Notification) readResult(env envelope) error {
 	var f resultFacts
-	if err := decodeEvent(env.Data, &f); err != nil {
-		return unreadable("data: %w", describeJSON(err))
+	if err := wire.DecodeLenient(env.Data, &f); err != nil {
+		return unreadable("data: %w", wire.Describe(err))
 	}
 	a := &f.Attributes
 	n.Kind, n.ID, n.Topic, n.Reference = KindResult, f.ID, f.Type, f.reference()

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/kopokopo-go/kopokopo/internal/wire"
 )
 
 // TokenResponse is an access token (POST /oauth/token). Printing it hides the token.
@@ -23,7 +25,7 @@ type TokenResponse struct {
 // UnmarshalJSON takes every form K2 uses: times as ISO text, number or null.
 func (t *TokenResponse) UnmarshalJSON(data []byte) error {
 	type plain TokenResponse
-	return decodeLenient(data, (*plain)(t))
+	return wire.DecodeLenient(data, (*plain)(t))
 }
 
 // Format implements [fmt.Formatter]: no verb prints the token.
@@ -49,7 +51,7 @@ type TokenIntrospectionResponse struct {
 // UnmarshalJSON takes every form K2 uses: times as ISO text, number or null.
 func (t *TokenIntrospectionResponse) UnmarshalJSON(data []byte) error {
 	type plain TokenIntrospectionResponse
-	return decodeLenient(data, (*plain)(t))
+	return wire.DecodeLenient(data, (*plain)(t))
 }
 
 // TokenInfo describes the token that was used to ask (GET /oauth/token/info).
@@ -66,7 +68,7 @@ type TokenInfo struct {
 // UnmarshalJSON takes every form K2 uses.
 func (t *TokenInfo) UnmarshalJSON(data []byte) error {
 	type plain TokenInfo
-	return decodeLenient(data, (*plain)(t))
+	return wire.DecodeLenient(data, (*plain)(t))
 }
 
 // Tokens is K2's OAuth: client credentials, no scopes, no refresh tokens. Calls of
@@ -225,7 +227,7 @@ func (t *Tokens) send(ctx context.Context, call *request, answer any) error {
 		return err
 	}
 	var object map[string]json.RawMessage
-	err = decodeStrict(rep.body, &object)
+	err = wire.Decode(rep.body, &object)
 	if err == nil && object == nil {
 		err = io.ErrUnexpectedEOF // null
 	}

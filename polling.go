@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/kopokopo-go/kopokopo/internal/wire"
 )
 
 // maxPollingResponse bounds the answer of a polling request, which lists all
@@ -259,15 +261,15 @@ func checkListed(raw json.RawMessage) error {
 			Time      any `json:"origination_time"`
 		} `json:"resource"`
 	}
-	if err := decodeStrict(list, &elements); err != nil {
+	if err := wire.Decode(list, &elements); err != nil {
 		return responseError("transactions: %w", err)
 	}
 	for i, e := range elements {
 		if e.Resource == nil || isBlank(e.Resource.ID) && isBlank(e.Resource.Reference) {
 			return responseError("transactions[%d] is no transaction", i)
 		}
-		if text, _ := coerceString(e.Resource.Time).(string); text != "" {
-			if _, err := parseTime(text); err != nil {
+		if text := wire.Text(e.Resource.Time); text != "" {
+			if _, err := wire.ParseTime(text); err != nil {
 				return responseError("transactions[%d].origination_time cannot be read", i)
 			}
 		}
@@ -277,8 +279,7 @@ func checkListed(raw json.RawMessage) error {
 
 // isBlank reports whether a decoded value says nothing.
 func isBlank(value any) bool {
-	text, _ := coerceString(value).(string)
-	return strings.TrimSpace(text) == ""
+	return strings.TrimSpace(wire.Text(value)) == ""
 }
 
 // contains reports whether a transaction is in the period. One without a time is

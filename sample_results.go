@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/kopokopo-go/kopokopo/internal/wire"
 )
 
 // SampleDaraja is the name of the sample in Safaricom's shape. See [Sample].
@@ -19,7 +21,7 @@ const SampleDaraja = "daraja"
 func Sample(topic string) ([]byte, error) {
 	now := time.Now()
 	if event, ok := newSample(topic, now); ok {
-		return wireJSON(event)
+		return wire.Encode(event)
 	}
 	template, ok := sampleResults[topic]
 	if !ok {
@@ -32,7 +34,7 @@ func Sample(topic string) ([]byte, error) {
 		"{inner}", "sample-resource-"+strings.ToLower(unique),
 		"{reference}", "SAMPLE"+unique[:6],
 		"{at}", now.In(eastAfrica).Format(k2Time),
-		"{daraja}", now.In(eastAfrica).Format(darajaTime),
+		"{daraja}", now.In(eastAfrica).Format(wire.DarajaTime),
 		"{self}", Sandbox+"/api/",
 		"{callback}", `"callback_url":"https://example.com/callback"`,
 	).Replace(template)), nil

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/kopokopo-go/kopokopo/internal/wire"
 )
 
 // sampleEvent is an event as K2 sends it, and says that it is a sample: a signed
@@ -162,7 +164,7 @@ func notify[T any](s *sdk, op, webhookURL, topic string) (T, error) {
 // with topic and id.
 func isEvent(answer []byte) bool {
 	var event struct{ Topic, ID string }
-	return decodeLenient(answer, &event) == nil && event.Topic != "" && event.ID != ""
+	return wire.DecodeLenient(answer, &event) == nil && event.Topic != "" && event.ID != ""
 }
 
 // sendSample posts a signed sample of a topic to an endpoint of the merchant's. It
@@ -178,7 +180,7 @@ func (c *core) sendSample(ctx context.Context, op, webhookURL, topic string) (sa
 		v := validation{what: "sample", faults: []FieldError{{Field: "topic", Message: "has no sample"}}}
 		return nil, nil, call.fail(notSent, 0, v.err())
 	}
-	if call.body, err = wireJSON(event); err != nil {
+	if call.body, err = wire.Encode(event); err != nil {
 		return nil, nil, call.fail(notSent, 0, err)
 	}
 	call.signature = Sign(call.body, c.apiKey())

@@ -1,6 +1,10 @@
 package kopokopo
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/kopokopo-go/kopokopo/internal/wire"
+)
 
 // ContentType is the media type of a request body.
 type ContentType string
@@ -32,7 +36,7 @@ func KES(value string) Amount { return Amount{Value: value, Currency: "KES"} }
 // UnmarshalJSON takes the value as text, number or null.
 func (a *Amount) UnmarshalJSON(data []byte) error {
 	type plain Amount
-	return decodeLenient(data, (*plain)(a))
+	return wire.DecodeLenient(data, (*plain)(a))
 }
 
 // Subscriber struct
@@ -143,15 +147,15 @@ type Resource struct {
 // transaction_reference beside the documented one.
 func (r *Resource) UnmarshalJSON(data []byte) error {
 	type plain Resource
-	wire := struct {
+	sent := struct {
 		*plain
 		TransactionReference string `json:"transaction_reference"`
 	}{plain: (*plain)(r)}
-	if err := decodeLenient(data, &wire); err != nil {
+	if err := wire.DecodeLenient(data, &sent); err != nil {
 		return err
 	}
 	if r.TransactionalReference == "" {
-		r.TransactionalReference = wire.TransactionReference
+		r.TransactionalReference = sent.TransactionReference
 	}
 	return nil
 }
@@ -187,15 +191,15 @@ type Disbursements struct {
 // UnmarshalJSON takes the reference under both spellings, as text, number or null.
 func (d *Disbursements) UnmarshalJSON(data []byte) error {
 	type plain Disbursements
-	wire := struct {
+	sent := struct {
 		*plain
 		TransactionReference string `json:"transaction_reference"`
 	}{plain: (*plain)(d)}
-	if err := decodeLenient(data, &wire); err != nil {
+	if err := wire.DecodeLenient(data, &sent); err != nil {
 		return err
 	}
 	if d.TransactionalReference == "" {
-		d.TransactionalReference = wire.TransactionReference
+		d.TransactionalReference = sent.TransactionReference
 	}
 	return nil
 }
@@ -218,7 +222,7 @@ type BuyGoodsTrans struct {
 // UnmarshalJSON takes every form of the payload that K2 is known to send.
 func (bgt *BuyGoodsTrans) UnmarshalJSON(data []byte) error {
 	type plain BuyGoodsTrans
-	return decodeLenient(data, (*plain)(bgt))
+	return wire.DecodeLenient(data, (*plain)(bgt))
 }
 
 // CustomerResource struct
@@ -232,15 +236,15 @@ type CustomerResource struct {
 // UnmarshalJSON takes the phone number under its older name too.
 func (cr *CustomerResource) UnmarshalJSON(data []byte) error {
 	type plain CustomerResource
-	wire := struct {
+	sent := struct {
 		*plain
 		MSISDN string `json:"msisdn"`
 	}{plain: (*plain)(cr)}
-	if err := decodeLenient(data, &wire); err != nil {
+	if err := wire.DecodeLenient(data, &sent); err != nil {
 		return err
 	}
 	if cr.PhoneNumber == "" {
-		cr.PhoneNumber = wire.MSISDN
+		cr.PhoneNumber = sent.MSISDN
 	}
 	return nil
 }
@@ -263,7 +267,19 @@ type CustomerReq struct {
 // UnmarshalJSON takes every form of the payload that K2 is known to send.
 func (cr *CustomerReq) UnmarshalJSON(data []byte) error {
 	type plain CustomerReq
-	return decodeLenient(data, (*plain)(cr))
+	return wire.DecodeLenient(data, (*plain)(cr))
+}
+
+// StringList is a list of texts that K2 sends as null, as one text or as a list. It
+// holds 1000 texts at most, of 4 KiB each and 64 KiB in all: what is longer is cut,
+// what comes after is left out, and both stay in the raw document.
+type StringList []string
+
+// UnmarshalJSON takes null, a text, a list, and an object of lists (Rails' errors
+// by attribute). Empty texts are left out.
+func (l *StringList) UnmarshalJSON(data []byte) (err error) {
+	*l, err = wire.ReadTexts(data)
+	return err
 }
 
 // Attribute struct
@@ -282,21 +298,21 @@ type Attribute struct {
 // and where the documented interface puts them. Numbers in Metadata come as [json.Number].
 func (a *Attribute) UnmarshalJSON(data []byte) error {
 	type plain Attribute
-	wire := struct {
+	sent := struct {
 		*plain
 		Event struct {
 			Resource *Resource  `json:"resource"`
 			Errors   StringList `json:"errors"`
 		} `json:"event"`
 	}{plain: (*plain)(a)}
-	if err := decodeLenient(data, &wire); err != nil {
+	if err := wire.DecodeLenient(data, &sent); err != nil {
 		return err
 	}
-	if wire.Event.Resource != nil {
-		a.Resource = *wire.Event.Resource
+	if sent.Event.Resource != nil {
+		a.Resource = *sent.Event.Resource
 	}
-	if len(wire.Event.Errors) > 0 {
-		a.Errors = wire.Event.Errors
+	if len(sent.Event.Errors) > 0 {
+		a.Errors = sent.Event.Errors
 	}
 	return nil
 }
@@ -311,7 +327,7 @@ type IncomingPaymentEvent struct {
 // UnmarshalJSON takes the document as K2 wraps it, in data, and bare.
 func (ipe *IncomingPaymentEvent) UnmarshalJSON(data []byte) error {
 	type plain IncomingPaymentEvent
-	return decodeLenient(unwrapData(data), (*plain)(ipe))
+	return wire.DecodeLenient(wire.Unwrap(data), (*plain)(ipe))
 }
 
 // ProcessIncommingPaymentReq struct
@@ -329,9 +345,9 @@ type ProcessIncommingPaymentReq struct {
 // struct's own form. Topic is then the type of the document.
 func (pip *ProcessIncommingPaymentReq) UnmarshalJSON(data []byte) error {
 	type plain ProcessIncommingPaymentReq
-	document := unwrapData(data)
+	document := wire.Unwrap(data)
 	if len(document) == len(data) {
-		return decodeLenient(data, (*plain)(pip))
+		return wire.DecodeLenient(data, (*plain)(pip))
 	}
 	var event IncomingPaymentEvent
 	if err := json.Unmarshal(document, &event); err != nil {

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/kopokopo-go/kopokopo/internal/wire"
 )
 
 // maxMetadata is how many metadata pairs K2 takes (K2 docs).
@@ -83,7 +85,7 @@ func (v *validation) metadata(m map[string]any) {
 		case nil, string, bool, int, int64:
 			continue // what metadata mostly holds
 		}
-		if _, err := wireJSON(value); err != nil {
+		if _, err := wire.Encode(value); err != nil {
 			v.add("metadata", "must hold JSON values only", nil)
 			return
 		}

@@ -9,6 +9,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"github.com/kopokopo-go/kopokopo/internal/wire"
 )
 
 // defaultWaitLimit is how long Wait waits unless [WithWaitLimit] says otherwise.
@@ -204,7 +206,7 @@ func (w *waiter[A]) read(raw json.RawMessage) (done bool, err error) {
 	if raw == nil {
 		return false, nil
 	}
-	doc, err := decodeBare[A](unwrapData(raw))
+	doc, err := decodeBare[A](wire.Unwrap(raw))
 	if err != nil || !strings.EqualFold(doc.ID, w.id) || !sameKind(doc.Type, w.path) {
 		return false, nil
 	}
