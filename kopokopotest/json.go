@@ -9,11 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
-)
 
-// maxDepth bounds the nesting of a request body. No K2 request is deeper than
-// four levels; the bound only keeps hostile input from costing stack.
-const maxDepth = 64
+	"github.com/kopokopo-go/kopokopo/internal/wire"
+)
 
 // member is one key of an object.
 type member struct {
@@ -90,19 +88,19 @@ func (o object) without(key string) object {
 // not reach the original.
 func (o object) clone() object { return append(object(nil), o...) }
 
-var (
-	errNotObject = errors.New("not a JSON object")
-	errTooDeep   = errors.New("nested too deeply")
-)
+var errNotObject = errors.New("not a JSON object")
 
-// parseObject reads exactly one JSON object.
+// parseObject reads exactly one JSON object, of a cost that its size bounds.
 func parseObject(body []byte) (object, error) {
+	if err := wire.Check(body); err != nil {
+		return nil, err
+	}
 	if !json.Valid(body) {
 		return nil, errNotObject
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
-	v, err := parseValue(dec, 0)
+	v, err := parseValue(dec)
 	if err != nil {
 		return nil, err
 	}
@@ -113,24 +111,21 @@ func parseObject(body []byte) (object, error) {
 	return o, nil
 }
 
-func parseValue(dec *json.Decoder, depth int) (any, error) {
-	if depth > maxDepth {
-		return nil, errTooDeep
-	}
+func parseValue(dec *json.Decoder) (any, error) {
 	tok, err := dec.Token()
 	if err != nil {
 		return nil, fmt.Errorf("read JSON: %w", err)
 	}
 	switch tok {
 	case json.Delim('{'):
-		return parseMembers(dec, depth)
+		return parseMembers(dec)
 	case json.Delim('['):
-		return parseElements(dec, depth)
+		return parseElements(dec)
 	}
 	return tok, nil
 }
 
-func parseMembers(dec *json.Decoder, depth int) (any, error) {
+func parseMembers(dec *json.Decoder) (any, error) {
 	o := object{}
 	at := map[string]int{} // a repeated key: the last value wins, in the first place
 	for dec.More() {
@@ -139,7 +134,7 @@ func parseMembers(dec *json.Decoder, depth int) (any, error) {
 			return nil, fmt.Errorf("read JSON key: %w", err)
 		}
 		key, _ := tok.(string)
-		v, err := parseValue(dec, depth+1)
+		v, err := parseValue(dec)
 		if err != nil {
 			return nil, err
 		}
@@ -154,10 +149,10 @@ func parseMembers(dec *json.Decoder, depth int) (any, error) {
 	return o, err
 }
 
-func parseElements(dec *json.Decoder, depth int) (any, error) {
+func parseElements(dec *json.Decoder) (any, error) {
 	list := []any{}
 	for dec.More() {
-		v, err := parseValue(dec, depth+1)
+		v, err := parseValue(dec)
 		if err != nil {
 			return nil, err
 		}

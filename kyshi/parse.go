@@ -141,12 +141,3 @@ func (e *Event) key() string {
 	digest := sha256.Sum256(e.Raw)
 	return "kyshi:body:" + hex.EncodeToString(digest[:])
 }
-
-// describeJSON says what is wrong with a document, without quoting it.
-func describeJSON(err error) error {
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
-		return fmt.Errorf("invalid JSON at byte %d", syntax.Offset)
-	}
-	return errors.New("not a JSON object")
-}

@@ -2,10 +2,10 @@ package kyshi
 
 import (
 	"encoding/json"
-	"errors"
 	"strings"
 
 	"github.com/kopokopo-go/kopokopo"
+	"github.com/kopokopo-go/kopokopo/internal/wire"
 )
 
 // This file holds everything lenient about the wire: a payment must not be lost
@@ -15,16 +15,7 @@ import (
 type object map[string]json.RawMessage
 
 // readObject reads exactly one JSON object.
-func readObject(raw []byte) (object, error) {
-	var o object
-	if err := json.Unmarshal(raw, &o); err != nil {
-		return nil, describeJSON(err)
-	}
-	if o == nil { // null
-		return nil, errors.New("not a JSON object")
-	}
-	return o, nil
-}
+func readObject(raw []byte) (object, error) { return wire.Object(raw) }
 
 // raw returns a member as it came, nil if it is missing or null. The exact name
 // wins; another spelling of its case counts too, since Kyshi's own pages differ
@@ -78,23 +69,11 @@ func (l layers) raw(name string) json.RawMessage {
 // empty text counts as missing: the next layer may have one.
 func (l layers) text(name string) string {
 	for _, o := range l {
-		if text := scalarText(o.raw(name)); text != "" {
+		if text, _ := wire.ScalarText(o.raw(name)); text != "" {
 			return text
 		}
 	}
 	return ""
-}
-
-// scalarText reads one value as text.
-func scalarText(value json.RawMessage) string {
-	if len(value) == 0 || value[0] == '{' || value[0] == '[' {
-		return ""
-	}
-	var text string
-	if json.Unmarshal(value, &text) == nil {
-		return text
-	}
-	return string(value) // a number's own digits
 }
 
 // decimal reads a number, or text, exactly. It never fails: see [kopokopo.Decimal].
