@@ -40,13 +40,14 @@ func ParseTime(text string) (time.Time, error) {
 	return time.Time{}, errNoTime
 }
 
-// farAhead is the year 10680 in Unix seconds, and 1978 in milliseconds.
-const farAhead = 1 << 38
+// farAhead is where Unix seconds end and milliseconds begin: the year 6325, so that
+// every instant that is read can be written as JSON again.
+const farAhead = 1 << 37
 
 // unixTime reads Unix seconds, or milliseconds where seconds would lie thousands
 // of years ahead.
 func unixTime(text string) (time.Time, error) {
-	whole, _ := wholeNumber(text) // "", which is no time either, for a fraction
+	whole, _ := wholeNumber(text) // "" if there is none, which ParseInt refuses
 	n, err := strconv.ParseInt(whole, 10, 64)
 	switch {
 	case err != nil || n <= 0 || n > farAhead*1000:
