@@ -61,8 +61,7 @@ func (t *tracker) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.count--; t.count == 0 && t.idle != nil {
-		close(t.idle)
-		t.idle = nil
+		close(t.idle) // once: where somebody waits nothing begins any more
 	}
 }
 
