@@ -203,3 +203,12 @@ func (c *conn) good(stream uint32) {
 		c.WriteData(stream, true, []byte(body))
 	}
 }
+
+// field answers a request with 201 and one header of the test's.
+func (c *conn) field(stream uint32, name, value string) {
+	var block bytes.Buffer
+	enc := hpack.NewEncoder(&block)
+	enc.WriteField(hpack.HeaderField{Name: ":status", Value: "201"})
+	enc.WriteField(hpack.HeaderField{Name: name, Value: value})
+	c.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: true})
+}
