@@ -3,6 +3,7 @@ package kopokopo
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -159,9 +160,6 @@ func (i *Intents) usable(ctx context.Context) error {
 	return i.core.engine.Usable(ctx)
 }
 
-// reviseTries is how often a change is made anew because somebody else wrote first.
-const reviseTries = 5
-
 // revise reads an intent, changes it and writes it, over again while others write
 // between the two. change returns false if there is nothing to write.
 func (k *intentKeeper) revise(ctx context.Context, key string, change func(*Intent) bool) error {
@@ -195,13 +193,13 @@ func (n *Notification) readKeyed() (r keyedResult, ok bool) {
 	}
 	var document struct {
 		Data struct {
-			Attributes map[string]any `json:"attributes"`
+			Attributes json.RawMessage `json:"attributes"`
 		} `json:"data"`
 	}
-	if decodeStrict(n.Raw, &document) != nil {
+	var attributes map[string]any
+	if decodeEvent(n.Raw, &document) != nil || decodeStrict(document.Data.Attributes, &attributes) != nil {
 		return keyedResult{}, false
 	}
-	attributes := document.Data.Attributes
 	metadata, _ := attributes["metadata"].(map[string]any)
 	links, _ := attributes["_links"].(map[string]any)
 	r.key, _ = coerceString(metadata[idempotencyPair]).(string)
