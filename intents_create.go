@@ -27,6 +27,7 @@ const (
 	giveBackTime = time.Second      // for freeing a key that was not used
 	recordTries  = 3
 	recordPause  = 100 * time.Millisecond // before the second try
+	reviseTries  = 5                      // of a change, when somebody else has written first
 	intentCalls  = 1000                   // of the store under way at once, those included that were given up
 )
 

@@ -3,6 +3,7 @@ package kopokopo
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -160,9 +161,6 @@ func (i *Intents) usable(ctx context.Context) error {
 	return i.core.engine.Usable(ctx)
 }
 
-// reviseTries is how often a change is made anew because somebody else wrote first.
-const reviseTries = 5
-
 // revise reads an intent, changes it and writes it, over again while others write
 // between the two. change returns false if there is nothing to write.
 func (k *intentKeeper) revise(ctx context.Context, key string, change func(*Intent) bool) error {
@@ -196,13 +194,13 @@ func (n *Notification) readKeyed() (r keyedResult, ok bool) {
 	}
 	var document struct {
 		Data struct {
-			Attributes map[string]any `json:"attributes"`
+			Attributes json.RawMessage `json:"attributes"`
 		} `json:"data"`
 	}
-	if wire.Decode(n.Raw, &document) != nil {
+	var attributes map[string]any
+	if wire.DecodeLenient(n.Raw, &document) != nil || wire.Decode(document.Data.Attributes, &attributes) != nil {
 		return keyedResult{}, false
 	}
-	attributes := document.Data.Attributes
 	metadata, _ := attributes["metadata"].(map[string]any)
 	links, _ := attributes["_links"].(map[string]any)
 	r.key = wire.Text(metadata[idempotencyPair])

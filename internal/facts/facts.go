@@ -24,7 +24,7 @@ type Facts struct {
 	Destinations string            `json:"destinations,omitempty"` // Who they are, hashed together.
 }
 
-// unreadable stands for an amount that is no decimal number. It equals none.
+// unreadable stands for an amount that is no decimal number, which no request has.
 const unreadable = "?"
 
 // Of reads the body of a request, or the attributes of a document, decoded with
