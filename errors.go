@@ -39,8 +39,8 @@ var (
 	// ErrRefused means that K2 answered and refused: it did not act.
 	ErrRefused = errors.New("refused")
 	// ErrOutcomeUnknown means that K2 may or may not have acted. Do not repeat the
-	// request: find out first, from the callback (metadata comes back in it), from
-	// the transactions of the period for money in, or in the dashboard for money out.
+	// request: find out first, from the callback (metadata comes back in it), with
+	// [Client.FindPayments] for money in, or in the dashboard for money out.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
 )
 
