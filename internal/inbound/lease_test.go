@@ -250,6 +250,32 @@ func TestSlowClaim(t *testing.T) {
 	}
 }
 
+// What is done is done, however long it took to find out; and a failure is told as it
+// was.
+func TestSlowAnswersThatAreNoClaim(t *testing.T) {
+	for name, row := range map[string]struct {
+		state  State
+		err    error
+		status int
+		log    string
+	}{
+		"done":  {Done, nil, 200, ""},
+		"busy":  {Busy, nil, 503, ""},
+		"fails": {Fresh, errors.New("down"), 503, "key=event error=down"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(nil, func(c *Config[string]) { c.AckTimeout = time.Hour })
+				r.store.claim = func() (State, error) { time.Sleep(time.Minute); return row.state, row.err }
+				require.Equal(t, row.status, r.post("event"))
+				require.Contains(t, r.log.String(), row.log)
+				require.Equal(t, row.log == "", r.log.String() == "")
+				require.Equal(t, "claim@0", r.store.String())
+			})
+		})
+	}
+}
+
 // What a function that is done leaves behind is nothing: neither a goroutine nor a
 // timer that would go off.
 func TestQuickWorkLeavesNothing(t *testing.T) {
