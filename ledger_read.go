@@ -282,7 +282,7 @@ func (t transfer) read() ([]LedgerEntry, error) {
 	switch {
 	case top == saidUnknown:
 		o.doubt("status", whyUnknown)
-	case !o.news && o.doubts == 0 && hear(ofTransfer, t.status) == saidMoved: // "Processed" alone does not say so
+	case !o.news && hear(ofTransfer, t.status) == saidMoved: // "Processed" alone does not say so
 		o.doubt("transfer_batches", whyNotShown)
 	case len(o.lines) == 0:
 	case top == saidNothing:

@@ -94,6 +94,14 @@ func TestContradictionsAreUndecided(t *testing.T) {
 		polled   = "callback_polling_success.json"
 	)
 	requireEntries(t, kopokopo.IncomingPayment{Status: "Sleeping"}, true)
+	requireEntries(t, push("", "Reversed"), true)
+	requireEntries(t, kopokopo.TransactionEvent{Transaction: transaction("")}, true)
+	cameBack := reversal("Processed", "Reversed")
+	cameBack.BulkPayment.TransactionReference = ""
+	requireEntries(t, cameBack, true)
+	bare := push("Success", "Failed")
+	*bare.Event.Resource = kopokopo.Transaction{ID: "id-1", Status: "Failed"}
+	requireEntries(t, bare, true)
 	secondOfTwo := movingSamples[sentTwo][1]
 	for name, test := range map[string]struct {
 		from    string
@@ -185,6 +193,36 @@ func TestWhatIsNotUndecided(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { requireEntries(t, edited(t, test.from, test.replace...), false, test.want...) })
 	}
+	for _, amount := range []string{"", "0", "-1"} { // a remnant of what failed, with spaces for a receipt
+		failed := push("Failed", "Received")
+		failed.Event.Resource.Amount, failed.Event.Resource.Reference = decimal(amount), " "
+		requireEntries(t, failed, false)
+		failed = push("Failed", "Failed")
+		failed.Event.Resource.Reference = " "
+		requireEntries(t, failed, false)
+	}
+	// What failed explains what the whole says, and what is under way is still to come.
+	gone := disbursement("Cancelled")
+	gone.TransactionReference = ""
+	for _, top := range []string{"Processed", "Failed"} {
+		some := sent(top, batch("Transferred", disbursement("Transferred")), batch("Cancelled", gone))
+		some.Errors = []string{"one of them failed"}
+		requireEntries(t, some, false, paidOut)
+		some.TransferBatches[1] = kopokopo.TransferBatch{Status: "Cancelled"}
+		requireEntries(t, some, false, paidOut)
+	}
+	for _, word := range []string{"Pending", "Cancelled"} {
+		requireEntries(t, sent("Transferred", kopokopo.TransferBatch{Status: word}), false)
+	}
+	notBack := reversal("Transferred", "Cancelled")
+	notBack.BulkPayment.TransactionReference = ""
+	requireEntries(t, notBack, false)
+	dead := transaction("Failed")
+	dead.Reference = " "
+	requireEntries(t, dead, false)
+	nameless := transaction("Received")
+	nameless.Reference, nameless.SendingMerchant = " ", "Jane"
+	requireEntries(t, nameless, false, "credit:id-1 payment credit 100 KES")
 	withoutID := transaction("Received")
 	withoutID.ID = ""
 	requireEntries(t, kopokopo.IncomingPayment{Status: "Success", Event: kopokopo.IncomingPaymentEntry{Resource: &withoutID}}, false, paid)

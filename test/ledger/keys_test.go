@@ -200,6 +200,8 @@ func TestDestinationsWithoutAReference(t *testing.T) {
 	event := `{"topic":"settlement_transfer_completed","id":"e1","event":{"resource":{"status":"Transferred","destination":{"type":"Bank Account","resource":{"account_number":"12","bank_branch_ref":"b"}},` +
 		`"disbursements":[{"amount":"5","status":"Transferred","transaction_reference":"R1"}]}}}`
 	assert.Equal(t, key(`"account_number":"12","bank_branch_ref":"b"`), keysOf(t, event)[0])
+	event = strings.Replace(event, `"account_number":"12","bank_branch_ref":"b"`, `"phone_number":"+254712345678"`, 1)
+	assert.Equal(t, key(`"phone_number":"254712345678"`), keysOf(t, event)[0])
 }
 
 // A payout to somebody, a settlement to oneself: it is said by the destination.
