@@ -72,7 +72,7 @@ func (e *Engine) attempt(caller context.Context, r *run) (Reply, observation, er
 	}
 	rep, err := exchange(e.pools.transport(r.call.Class), req, r.call)
 	if err != nil {
-		return e.failed(caller, r, &ctx.proof, rep, err)
+		return failed(caller, r, &ctx.proof, rep, err)
 	}
 	seen := ctx.proof.answered(observeStatus(rep.Status, rep.Header), r.call.Class)
 	if seen == sawEarly || seen == sawUnsent {
@@ -83,14 +83,13 @@ func (e *Engine) attempt(caller context.Context, r *run) (Reply, observation, er
 
 // failed classifies an attempt that failed. The failure may be of a type of the
 // caller's, whose methods are not to be trusted any more than a RoundTripper is.
-func (e *Engine) failed(caller context.Context, r *run, p *proof, rep Reply, cause error) (_ Reply, seen observation, err error) {
+func failed(caller context.Context, r *run, p *proof, rep Reply, cause error) (_ Reply, seen observation, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			seen, err = sawPanic, panicked("the RoundTripper's error", v)
 		}
 	}()
-	unsent := rep.Status == 0 && e.pools.proofs && p.unsent(cause)
-	seen = classify(caller, rep, unsent, cause)
+	seen = classify(caller, rep, p.unsent(cause), cause)
 	return rep, seen, failure(caller, seen, cause, r.mask())
 }
 

@@ -146,6 +146,7 @@ func TestABodyThatBreaksOff(t *testing.T) {
 		if c == Read {
 			require.ErrorIs(t, err, ErrBroken)
 			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+			assert.EqualError(t, failureOf(t, err).Cause, "the body broke off: unexpected EOF")
 			assert.Equal(t, Unknown, verdictOf(t, err))
 			assert.Equal(t, 3, f.count())
 			return
@@ -165,9 +166,22 @@ func TestABodyThatBreaksOff(t *testing.T) {
 		_, err := f.engine(t, func(cfg *Config) { cfg.Retries = 0 }).Do(t.Context(), call(c))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.NotErrorIs(t, err, ErrBroken, "it did not break off, it was given up")
+
+		e := f.engine(t)
+		time.AfterFunc(time.Second, e.Close)
+		_, err = e.Do(t.Context(), call(c))
+		require.ErrorIs(t, err, context.Canceled)
+		require.NotErrorIs(t, err, ErrBroken)
 	})
-	each(t, writes, func(t *testing.T, c Class) {
-		for _, code := range []int{300, 400} {
+	each(t, []Class{Read}, func(t *testing.T, c Class) {
+		resp := respond(299)
+		resp.Body = io.NopCloser(readerFunc(func([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }))
+		e := engine(t, over(func(*http.Request) (*http.Response, error) { return resp, nil }))
+		_, err := e.Do(t.Context(), call(c))
+		require.ErrorIs(t, err, ErrBroken)
+	})
+	each(t, classes, func(t *testing.T, c Class) {
+		for _, code := range []int{300, 301, 400} {
 			resp := respond(code)
 			resp.Body = io.NopCloser(readerFunc(func([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }))
 			e := engine(t, over(func(*http.Request) (*http.Response, error) { return resp, nil }))
@@ -182,6 +196,15 @@ func TestABodyThatBreaksOff(t *testing.T) {
 // What follows 101 is no body and may never end.
 func TestSwitchingProtocolsIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
+	each(t, classes, func(t *testing.T, c Class) {
+		for _, code := range []int{101, 199} {
+			resp := respond(code)
+			resp.Body = io.NopCloser(readerFunc(func([]byte) (int, error) { t.Error("it is read"); return 0, io.EOF }))
+			e := engine(t, over(func(*http.Request) (*http.Response, error) { return resp, nil }))
+			_, err := e.Do(t.Context(), call(c))
+			assert.Equal(t, Unknown, verdictOf(t, err))
+		}
+	})
 	each(t, classes, func(t *testing.T, c Class) {
 		f := &far{}
 		f.script = func(_ int, conn *conn) {
@@ -226,6 +249,13 @@ func TestAnAttemptHasATimeLimit(t *testing.T) {
 		assert.Equal(t, 3*time.Second, elapsed(func() { _, err = f.engine(t).Do(ctx, call(c)) }))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Equal(t, 1, failureOf(t, err).Attempts)
+		assert.Equal(t, Unknown, verdictOf(t, err))
+
+		left, leave := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, leave)
+		assert.Equal(t, time.Second, elapsed(func() { _, err = f.engine(t).Do(left, call(c)) }))
+		assert.Equal(t, context.Canceled, failureOf(t, err).Cause)
+		assert.Equal(t, Unknown, verdictOf(t, err), "it had been sent by then")
 	})
 	each(t, classes, func(t *testing.T, c Class) { // the longest there is does not turn into none
 		for _, long := range []time.Duration{1<<63 - 1, 1<<63 - 2, 1 << 62} {
@@ -369,8 +399,12 @@ func TestCloseEndsWhatIsUnderWay(t *testing.T) {
 				time.AfterFunc(time.Second, e.Close)
 				var err error
 				assert.Equal(t, time.Second, elapsed(func() { _, err = e.Do(t.Context(), call(c)) }), "at once")
-				assert.Equal(t, ErrClosed, failureOf(t, err).Ended)
-				assert.Equal(t, phase.verdict, verdictOf(t, err))
+				end := failureOf(t, err)
+				assert.Equal(t, ErrClosed, end.Ended)
+				assert.Equal(t, phase.verdict, end.Verdict)
+				if end.Attempts > 0 && end.Answer == nil {
+					assert.ErrorIs(t, end.Cause, context.Canceled)
+				}
 				time.Sleep(2 * time.Hour) // until a source that does not listen has ended
 			})
 		})
@@ -440,6 +474,7 @@ func TestPanicsAreContained(t *testing.T) {
 			e := engine(t, over(func(*http.Request) (*http.Response, error) { return nil, bad }))
 			_, err := e.Do(t.Context(), call(c))
 			assert.Equal(t, Unknown, verdictOf(t, err), name)
+			assert.Equal(t, 1, failureOf(t, err).Attempts, name)
 			assert.Contains(t, failureOf(t, err).Cause.Error(), "the RoundTripper's error panicked", name)
 		}
 		e := engine(t, func(cfg *Config) {
@@ -546,4 +581,57 @@ func TestTheEndOfTheCallersContextStandsInFront(t *testing.T) {
 		require.ErrorIs(t, end.Cause, broke)
 		assert.Equal(t, "context canceled\nit broke", end.Cause.Error())
 	})
+	each(t, classes, func(t *testing.T, c Class) { // what the attempt ended with because of it adds nothing
+		for _, end := range []error{context.Canceled, context.DeadlineExceeded} {
+			e := engine(t, over(func(req *http.Request) (*http.Response, error) {
+				<-req.Context().Done()
+				time.Sleep(1)
+				return nil, end
+			}))
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			_, err := e.Do(ctx, call(c))
+			cancel()
+			assert.Equal(t, context.DeadlineExceeded, failureOf(t, err).Cause)
+		}
+	})
+}
+
+// What ends while a token is had is not sent, not even by a RoundTripper that does not
+// listen to contexts.
+func TestACallThatIsOverIsNotSent(t *testing.T) {
+	t.Parallel()
+	each(t, classes, func(t *testing.T, c Class) {
+		ctx, cancel := context.WithCancel(t.Context())
+		e := engine(t, over(func(*http.Request) (*http.Response, error) { t.Error("it is sent"); return nil, io.EOF }),
+			func(cfg *Config) {
+				cfg.Tokens = source(func(context.Context, string) (string, error) { cancel(); synctest.Wait(); return theToken, nil })
+			})
+		for range 20 { // the source's answer and the end of the context are there at once
+			_, err := e.Do(ctx, call(c))
+			assert.ErrorIs(t, err, context.Canceled)
+			assert.Equal(t, NotSent, verdictOf(t, err))
+		}
+	})
+	each(t, classes, func(t *testing.T, c Class) {
+		ctx, cancel := context.WithCancel(t.Context())
+		e := engine(t, over(func(*http.Request) (*http.Response, error) { t.Error("it is sent"); return nil, io.EOF }))
+		cancel()
+		r := run{engine: e, call: call(c), bearer: theToken}
+		_, seen, err := e.attempt(ctx, &r)
+		assert.Equal(t, sawUnsendable, seen)
+		assert.Equal(t, context.Canceled, err)
+	})
+}
+
+// Contexts that net/http derives from an attempt's need no goroutine each.
+func TestContextsOfAnAttemptCostNoGoroutines(t *testing.T) { // not parallel: it counts goroutines
+	ctx, release := join(t.Context(), context.WithValue(t.Context(), "k", "v"), time.Time{}) //nolint:revive,staticcheck // a key
+	defer release()
+	before := runtime.NumGoroutine()
+	for range 100 {
+		child, cancel := context.WithCancelCause(&attemptContext{joined: ctx})
+		defer cancel(nil)
+		require.NoError(t, child.Err())
+	}
+	assert.Less(t, runtime.NumGoroutine(), before+50)
 }

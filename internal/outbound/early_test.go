@@ -113,7 +113,7 @@ const foreignAnswer = "HTTP/1.1 201 Created\r\nLocation: /things/foreign\r\nCont
 // surplus makes a call for whose connection the other side says an answer when the
 // request is about to be written: the connection is had, the header is composed, and
 // not a byte has left.
-func surplus(t *testing.T, c Class, warm, secure bool, raw string) (f *far, rep Reply, err error) {
+func surplus(t *testing.T, c Class, warm, secure bool, raw string, more ...func(*Config)) (f *far, rep Reply, err error) {
 	t.Helper()
 	say, read := make(chan struct{}), make(chan struct{}, 100)
 	its := 0 // the connection that the call will have
@@ -146,7 +146,7 @@ func surplus(t *testing.T, c Class, warm, secure bool, raw string) (f *far, rep 
 	if secure {
 		change, made = f.overTLS(t), secured(made)
 	}
-	e := f.engine(t, change)
+	e := f.engine(t, append(more, change)...)
 	if warm {
 		first := call(Setup)
 		first.URL = made.URL
@@ -200,6 +200,67 @@ func TestAnAnswerThatWasThereBeforeTheRequest(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What is reported is that, and not what the answer said.
+func TestWhatIsSaidOfAnEarlyAnswer(t *testing.T) {
+	quietly(t)
+	each(t, writes, func(t *testing.T, c Class) {
+		f, _, err := surplus(t, c, false, false, status(400), func(cfg *Config) { cfg.Retries = 0 })
+		end := failureOf(t, err)
+		assert.Equal(t, NotSent, end.Verdict)
+		assert.ErrorIs(t, err, ErrEarly)
+		assert.EqualError(t, end.Cause, ErrEarly.Error())
+		assert.Nil(t, end.Answer)
+		assert.Zero(t, f.count())
+	})
+	each(t, classes, func(t *testing.T, c Class) { // on a connection that takes the request all the same
+		say := make(chan struct{})
+		f := &far{onConn: func(_ int, c net.Conn) net.Conn { return unclosable{c} }}
+		f.script = func(n int, conn *conn) {
+			if n == 0 {
+				<-say
+				conn.say(status(400))
+			}
+			conn.read()
+			conn.say(created)
+			time.Sleep(time.Minute)
+		}
+		e := f.engine(t, wrapped(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(req)
+			time.Sleep(10 * time.Second) // until the request was written
+			return resp, err
+		}), func(cfg *Config) { cfg.Timeout = time.Minute })
+		said := false
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{WroteHeaderField: func(string, []string) {
+			if !said {
+				said = true
+				close(say)
+				time.Sleep(time.Second)
+			}
+		}})
+		_, err := e.Do(ctx, call(c))
+		if c == Read {
+			require.NoError(t, err, "a read is tried again")
+			assert.Equal(t, 2, f.connections())
+		} else {
+			end := failureOf(t, err)
+			assert.Equal(t, Unknown, end.Verdict)
+			assert.Equal(t, ErrEarly, end.Cause)
+			assert.Nil(t, end.Answer)
+			assert.Equal(t, 1, end.Attempts)
+			assert.Equal(t, 1, f.count())
+		}
+		time.Sleep(time.Hour)
+	})
+}
+
+// unclosable is a connection whose end comes later.
+type unclosable struct{ net.Conn }
+
+func (c unclosable) Close() error {
+	time.AfterFunc(10*time.Minute, func() { c.Conn.Close() })
+	return nil
 }
 
 // Where it is not certain that nothing was written, it is not sent again.
@@ -453,6 +514,7 @@ func TestAnAnswerIsBelievedOfTheOneTripThereWas(t *testing.T) {
 		"500, made 409":         {[]string{status(500)}, 1, synthetic(409), Unknown, 1},
 		"201, made 409":         {[]string{created}, 1, synthetic(409), Unknown, 1},
 		"429, made 503 to wait": {[]string{status(429)}, 1, synthetic(503, "Retry-After", "0"), Unknown, 1},
+		"429, made 400":         {[]string{status(429)}, 1, synthetic(400), Refused, 1},
 		"422, made 400":         {[]string{status(422)}, 1, synthetic(400), Refused, 1},
 		"none, made 409":        {nil, 0, synthetic(409), Refused, 0},
 	}

@@ -77,7 +77,7 @@ func describe(err error) string {
 // ownText returns a text for a failure of net/http's transport. What is known to hold
 // nothing of the other side's is repeated.
 func ownText(err error) string {
-	for _, known := range []error{context.Canceled, context.DeadlineExceeded, errSealed, net.ErrClosed} {
+	for _, known := range []error{context.Canceled, context.DeadlineExceeded, ErrEarly, errSealed, net.ErrClosed} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}
@@ -170,10 +170,9 @@ func isTLSMismatch(text string) bool {
 // isLostConnection reports whether the connection ended or fell silent, rather than
 // saying something that is not HTTP.
 func isLostConnection(err error) bool {
-	var network net.Error
+	var network net.Error // which a deadline that has passed and a closed connection are too
 	text := rawText(err)
-	return errors.Is(err, io.EOF) || errors.As(err, &network) || errors.Is(err, net.ErrClosed) ||
-		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
+	return errors.Is(err, io.EOF) || errors.As(err, &network) || errors.Is(err, context.Canceled) ||
 		strings.HasPrefix(text, "http2: ") || strings.HasPrefix(text, "stream error: ") ||
 		strings.Contains(text, "server closed idle connection")
 }

@@ -253,9 +253,16 @@ func TestLogs(t *testing.T) {
 			assert.Equal(t, []string{begin + "attempt=1 status=0 took=0s outcome=unknown"}, lines)
 		}
 		unsent := record(t, c, slog.LevelDebug, &far{onDial: refuse(0)})
+		unsendable := record(t, c, slog.LevelDebug, &far{onDial: func(context.Context, int) error { return &net.DNSError{IsNotFound: true} }})
 		if c != Read {
 			assert.Contains(t, unsent, "outcome=\"not sent\"")
+			assert.Contains(t, unsendable, "outcome=\"not sent\"")
 		}
+		half := record(t, c, slog.LevelDebug, &far{script: func(_ int, conn *conn) {
+			conn.read()
+			conn.say("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+		}})
+		assert.Contains(t, half, "status=200")
 		assert.Empty(t, record(t, c, slog.LevelInfo, &far{}), "at debug level only")
 	})
 }

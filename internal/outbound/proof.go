@@ -3,6 +3,7 @@ package outbound
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -21,7 +22,7 @@ type countingConn struct {
 // sealed is the sign bit of countingConn.state.
 const sealed = -1 << 63
 
-var errSealed = errors.New("kopokopo: the request was given up before it was written")
+var errSealed = errors.New("the request was given up before it was written")
 
 // Write counts a write before it begins: one that is under way may have sent bytes.
 func (c *countingConn) Write(b []byte) (int, error) {
@@ -115,7 +116,7 @@ func (p *proof) begin(doubt bool) *trip {
 	if p.active == 0 {
 		p.early = false // what was early was an answer that the wrapper did not want
 	} else {
-		p.doubt, p.past = true, Unknown // a wrapper that sends two at once
+		p.past = Unknown // a wrapper that sends two at once
 	}
 	p.active++
 	p.passed = p.past
@@ -138,11 +139,12 @@ func (t *trip) end(resp *http.Response, err error) error {
 		if p.doubt || !t.sealed() {
 			p.past = Unknown
 		}
+		if t.early { // which is why the connection was closed
+			err = fmt.Errorf("%w: %w", ErrEarly, err)
+		}
 		t.failed = &tripError{err}
 		return t.failed
-	case resp == nil:
-		p.doubt, p.past = true, Unknown
-	case t.early:
+	case resp == nil || t.early:
 		p.past = Unknown
 	default:
 		t.saw = observeStatus(resp.StatusCode, resp.Header)
@@ -167,7 +169,7 @@ func (t *trip) gotConn(info httptrace.GotConnInfo) {
 	if t.conn != nil && t.conn.writes() != t.before {
 		t.proof.doubt = true // the transport goes on to another connection
 	}
-	t.conn, t.early = nil, false
+	t.conn = nil
 	conn := info.Conn
 	for {
 		if c, ok := conn.(*tls.Conn); ok && c.ConnectionState().NegotiatedProtocol == "h2" {

@@ -167,7 +167,7 @@ func TestWhatMayHaveLeftIsNotSentAgain(t *testing.T) {
 					return // a read is written at once
 				}
 				require.Error(t, err)
-				assert.Greater(t, f.connections(), 1, "a read is")
+				assert.Equal(t, map[bool]int{true: 2, false: 3}[name == "garbage"], f.connections(), "a read is")
 			})
 		})
 	}
@@ -319,6 +319,23 @@ func TestWaysToLoseTheProof(t *testing.T) {
 	}
 }
 
+// A wrapper that drops the context is sent like any other.
+func TestWithoutAProof(t *testing.T) {
+	t.Parallel()
+	each(t, classes, func(t *testing.T, c Class) {
+		f := &far{}
+		e := f.engine(t, wrapped(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+			return next.RoundTrip(req.WithContext(context.Background()))
+		}))
+		_, err := e.Do(t.Context(), call(c))
+		require.NoError(t, err)
+		f.answer = always(status(400))
+		_, err = e.Do(t.Context(), call(c))
+		assert.Equal(t, Refused, verdictOf(t, err))
+		assert.Equal(t, 2, f.count())
+	})
+}
+
 // A connection of HTTP/2 is shared: what is written to it may be somebody else's.
 func TestAConnectionOfHTTP2IsNoProof(t *testing.T) {
 	t.Parallel()
@@ -334,6 +351,7 @@ func TestAConnectionOfHTTP2IsNoProof(t *testing.T) {
 		trip := p.begin(false)
 		trip.gotConn(httptrace.GotConnInfo{Conn: near})
 		failure := trip.end(nil, io.EOF)
+		assert.Equal(t, protocol == "http/1.1", trip.conn == counting, protocol)
 		assert.Equal(t, protocol == "http/1.1", p.unsent(failure), protocol)
 		client.Close()
 		server.Close()
@@ -370,6 +388,18 @@ func TestTheProofOfOneTrip(t *testing.T) {
 	p = &proof{}
 	p.begin(true).end(nil, failed)
 	assert.False(t, p.unsent(p.begin(false).end(nil, failed)), "the trip before was")
+
+	p = &proof{}
+	p.begin(true).end(respond(429), nil)
+	assert.False(t, p.unsent(p.begin(false).end(nil, failed)), "and what was doubtful stays so")
+
+	p = &proof{}
+	assert.False(t, p.unsent(&tripError{failed}), "an error of another attempt")
+
+	p = &proof{}
+	kept := p.begin(false).end(nil, failed)
+	p.begin(false)
+	assert.False(t, p.unsent(kept), "the first has ended, and the second not")
 
 	p = &proof{}
 	c, info := conn()

@@ -389,7 +389,7 @@ func TestAnUnusableCallIsNotSent(t *testing.T) {
 		e := f.engine(t)
 		//lint:ignore SA1012 what a caller may do by mistake
 		_, err := e.Do(nil, call(c)) //nolint:staticcheck
-		assert.ErrorContains(t, err, "the context is nil")
+		assert.EqualError(t, failureOf(t, err).Ended, "the context is nil")
 		assert.Equal(t, NotSent, verdictOf(t, err))
 
 		over, cancel := context.WithCancel(t.Context())
@@ -448,5 +448,14 @@ func TestErrorsOfTheEngine(t *testing.T) {
 		assert.EqualError(t, e, text)
 		assert.Equal(t, e.Cause != nil, errors.Is(e, cause))
 		assert.Equal(t, e.Ended != nil, errors.Is(e, ended))
+		assert.NotContains(t, e.Unwrap(), nil)
+	}
+	for err, text := range map[error]string{
+		ErrClosed: "client closed", ErrTooLarge: "answer too large", ErrBroken: "the body broke off",
+		ErrEarly:   "the answer came before the request was written, so it answers something else",
+		ErrToken:   "the token source returned a token that no header can carry",
+		errTooLong: "the answer asks to wait longer than a call should", errSealed: "the request was given up before it was written",
+	} {
+		assert.EqualError(t, err, text)
 	}
 }

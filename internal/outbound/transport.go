@@ -23,7 +23,6 @@ var standardTransport = http.DefaultTransport
 type pools struct {
 	shared http.RoundTripper
 	payOut http.RoundTripper
-	proofs bool              // failures can be proved unsent
 	owned  []*http.Transport // what may be closed with the engine
 }
 
@@ -69,7 +68,6 @@ func newPools(cfg Config) *pools {
 	return &pools{
 		shared: cfg.wrap(shared),
 		payOut: cfg.wrap(newProvingTransport(payOutBase)),
-		proofs: true,
 		owned:  []*http.Transport{sharedBase, payOutBase},
 	}
 }

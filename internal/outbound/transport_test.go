@@ -30,7 +30,6 @@ func poolsOf(base *http.Transport) (shared, payOut *http.Transport, p *pools) {
 func TestOurOwnTransport(t *testing.T) {
 	t.Parallel()
 	shared, payOut, p := poolsOf(nil)
-	assert.True(t, p.proofs)
 	assert.Equal(t, []*http.Transport{shared, payOut}, p.owned)
 	assert.NotSame(t, shared, standardTransport)
 	for _, base := range []*http.Transport{shared, payOut} {
@@ -137,7 +136,7 @@ func TestNilTransports(t *testing.T) {
 	t.Parallel()
 	for _, none := range []http.RoundTripper{nil, (*http.Transport)(nil)} {
 		p := newPools(Config{HTTPClient: &http.Client{Transport: none}, Logger: slog.New(slog.DiscardHandler)})
-		assert.True(t, p.proofs)
+		assert.Len(t, p.owned, 2)
 	}
 	assert.False(t, isNilTransport(&http.Transport{}))
 	assert.False(t, isNilTransport(roundTrip(nil)))
@@ -156,7 +155,7 @@ func TestAReplacedDefaultTransport(t *testing.T) {
 	for _, none := range []http.RoundTripper{nil, (*http.Transport)(nil)} {
 		http.DefaultTransport = none
 		p := newPools(Config{Logger: slog.New(slog.DiscardHandler), MaxIdleConns: 5})
-		require.True(t, p.proofs, "net/http's own, as it was")
+		require.Len(t, p.owned, 2, "net/http's own, as it was")
 		assert.Equal(t, 5, p.owned[0].MaxIdleConns)
 	}
 }
@@ -167,7 +166,6 @@ func TestForeignRoundTrippersAreWarnedOf(t *testing.T) {
 	cfg := Config{Name: "test: ", Logger: slog.New(slog.NewTextHandler(&log, nil)),
 		HTTPClient: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) { return nil, nil })}}
 	p := newPools(cfg)
-	assert.False(t, p.proofs)
 	assert.Empty(t, p.owned)
 	assert.NotNil(t, p.shared)
 	assert.NotNil(t, p.payOut)
@@ -192,7 +190,7 @@ func TestWrappersOfBothPools(t *testing.T) {
 	assert.IsType(t, trip, p.payOut)
 	require.Len(t, below, 2)
 	assert.NotSame(t, below[0], below[1])
-	assert.True(t, p.proofs)
+	assert.Len(t, p.owned, 2)
 	p = newPools(Config{Logger: slog.New(slog.DiscardHandler), WrapTransport: func(http.RoundTripper) http.RoundTripper { return nil }})
 	assert.IsType(t, &provingTransport{}, p.shared, "a wrapper that returns nothing wraps nothing")
 }
