@@ -88,6 +88,15 @@ var (
 		"one payee, two amounts":                 {[]Destination{a, person("1", 300)}, []Disbursement{got("1", 300, Failed, ""), got("1", 1000, Paid, "R")}, []Row{covered(1), covered(0)}},
 		"one payee, one amount too often":        {[]Destination{a, person("1", 300)}, []Disbursement{got("1", 300, Paid, "R"), got("1", 300, Paid, "S"), got("1", 1000, Failed, "")}, []Row{{}, {}}},
 		"one payee, a receipt with two states":   {[]Destination{a, person("1", 300)}, []Disbursement{got("1", 300, Paid, "R"), got("1", 300, Failed, "R"), got("1", 1000, Failed, "")}, []Row{{}, {}}},
+		"one payee, two equal ones not yet":      {[]Destination{a, a, person("1", 300)}, []Disbursement{got("1", 300, Failed, "")}, []Row{{}, {}, {}}},
+		"a part that cannot be read":             {[]Destination{a}, []Disbursement{got("1", BadAmount, Paid, "R"), got("1", 1001, Paid, "S")}, []Row{open(0, 1)}},
+		"a part without an amount":               {[]Destination{a}, []Disbursement{got("1", NoAmount, Paid, "R"), got("1", 400, Paid, "S"), got("1", 600, Paid, "T")}, []Row{open(0, 1, 2)}},
+		"a part of one":                          {[]Destination{a}, []Disbursement{got("1", 1, Paid, "R"), got("1", 999, Paid, "S")}, []Row{covered(0, 1)}},
+		"as much as can be":                      {[]Destination{person("1", math.MaxInt64)}, []Disbursement{got("1", 1, Paid, "R"), got("1", math.MaxInt64-1, Paid, "S")}, []Row{covered(0, 1)}},
+		"no amount asked for of two":             {[]Destination{person("1", NoAmount), person("1", NoAmount)}, []Disbursement{got("1", 1, Paid, "R")}, []Row{{}, {}}},
+		"equal ones, two split and too much":     {[]Destination{a, a, a}, []Disbursement{got("1", 1000, Failed, ""), got("1", 1500, Paid, "R"), got("1", 501, Paid, "S")}, []Row{{}, {}, {}}},
+		"a bill, beside a masked payee":          {[]Destination{{bill("x"), 5}, {Payee{Veiled: "*"}, 5}}, []Disbursement{{Payee: bill("x"), Amount: 5}}, []Row{covered(0), {}}},
+		"a paybill alone, beside a masked payee": {[]Destination{{bill(""), 5}, {Payee{Veiled: "*"}, 5}}, []Disbursement{{Payee: bill(""), Amount: 5}}, []Row{doubt, doubt}},
 		"one payee, the small one may be a part": {[]Destination{a, person("1", 300)}, []Disbursement{got("1", 300, Failed, "")}, []Row{{}, {}}},
 		"paybills by account":                    {[]Destination{{bill("x"), 5}, {bill("y"), 5}}, []Disbursement{{Payee: bill("y"), Amount: 5}, {Payee: bill("x"), Amount: 5}}, []Row{covered(1), covered(0)}},
 		"a paybill without the account":          {[]Destination{{bill("x"), 5}, {bill("y"), 5}}, []Disbursement{{Payee: bill(""), Amount: 5}, {Payee: bill("x"), Amount: 5}}, []Row{doubt, doubt}},
@@ -162,6 +171,11 @@ func TestMatchIsBounded(t *testing.T) {
 	}
 	asked[0].Payee[Till] = "none of them" // so that tills count
 	assert.Equal(t, Result{Rows: make([]Row, many), Exhausted: true}, Match(asked, listed))
+
+	for i := range 4000 { // what only disbursements have takes no comparisons
+		asked[i], listed[i] = person(strconv.Itoa(i), 1000), Disbursement{Payee: Payee{Reference: strconv.Itoa(i)}, Amount: 1000}
+	}
+	assert.Equal(t, doubt, Match(asked[:4000], listed[:4000]).Rows[3999])
 
 	same, sameListed := make([]Destination, many), make([]Disbursement, many)
 	for i := range same {

@@ -42,8 +42,8 @@ func sameState(parts []part) bool {
 
 // settle fills the rows of a party, and reports whether all of them are covered.
 func (p *party) settle(rows []Row) bool {
-	parts, ok := p.once()
-	if !ok || !p.plausible(parts) {
+	parts := p.once()
+	if !p.plausible(parts) {
 		return false
 	}
 	whole, rest := p.divide(parts)
@@ -72,10 +72,9 @@ func (p *party) settle(rows []Row) bool {
 
 // covered reports whether the disbursements of a party come to exactly what it should get.
 func (p *party) covered() bool {
-	parts, ok := p.once()
-	whole, rest := p.divide(parts)
+	whole, rest := p.divide(p.once())
 	exact, _ := p.compare(rest, len(p.rows)-len(whole))
-	return ok && exact
+	return exact
 }
 
 // divide parts the disbursements that are the whole of a destination from the rest.
@@ -109,7 +108,7 @@ func (p *party) compare(parts []part, destinations int) (exact, short bool) {
 		seen[id] = seen[id] || next.Receipt == ""
 		sum += next.Amount
 	}
-	if destinations <= 0 || p.Amount <= 0 {
+	if destinations <= 0 {
 		return false, false
 	}
 	each, over := sum/int64(destinations), sum%int64(destinations)
@@ -143,11 +142,12 @@ func (p *party) spread(whole []part, rows []Row) (left []int) {
 }
 
 // once returns the disbursements of a party, each once: one receipt is one of them,
-// however often it is listed. ok is false if it is not listed as the same each time.
-func (p *party) once() (parts []part, ok bool) {
+// however often it is listed. If it is not listed as the same each time, nothing counts.
+func (p *party) once() []part {
 	if len(p.parts) < 2 {
-		return p.parts, true
+		return p.parts
 	}
+	var parts []part
 	seen := map[string]part{}
 	for _, next := range p.parts {
 		first, again := seen[next.Receipt]
@@ -156,10 +156,10 @@ func (p *party) once() (parts []part, ok bool) {
 			seen[next.Receipt] = next
 			parts = append(parts, next)
 		case first.Amount != next.Amount || first.State != next.State:
-			return nil, false
+			return nil
 		}
 	}
-	return parts, true
+	return parts
 }
 
 // plausible reports whether the disbursements that no mark identifies can be for a
