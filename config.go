@@ -33,7 +33,11 @@ const (
 )
 
 // Credentials contains the credentials of one application, from the Kopo Kopo
-// dashboard. Its secrets are left out however it is printed, logged or encoded.
+// dashboard. Its secrets are left out where it is printed (fmt), logged (log/slog) or
+// encoded: as JSON, XML and gob, and by whatever asks a value for MarshalText or
+// MarshalBinary, as libraries for YAML, CBOR and the like do. What asks nothing and
+// reads the fields of a struct by reflection, as the diffs of test libraries do, sees
+// them.
 type Credentials struct {
 	AppID  string `json:"app_id"`  // Application key, K2's client_id.
 	Secret string `json:"secret"`  // Application secret, K2's client_secret. Only revealed when an application is created or its credentials are made anew.
@@ -283,6 +287,9 @@ func (c Credentials) MarshalJSON() ([]byte, error) {
 
 // MarshalText implements [encoding.TextMarshaler] for encoders other than JSON.
 func (c Credentials) MarshalText() ([]byte, error) { return []byte(fmt.Sprint(c)), nil }
+
+// MarshalBinary implements [encoding.BinaryMarshaler]: credentials are not written.
+func (c Credentials) MarshalBinary() ([]byte, error) { return []byte(redacted), nil }
 
 // GobEncode implements gob's encoder interface: credentials are not written.
 func (c Credentials) GobEncode() ([]byte, error) { return []byte(redacted), nil }

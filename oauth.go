@@ -16,7 +16,10 @@ import (
 	"github.com/kopokopo-go/kopokopo/internal/wire"
 )
 
-// TokenResponse is an access token (POST /oauth/token). Printing it hides the token.
+// TokenResponse is an access token (POST /oauth/token). Printing it (fmt) and logging
+// it (log/slog) hides the token. Its JSON holds it, since programs store tokens: so
+// does the line of a logger that writes JSON, if the TokenResponse is inside another
+// value.
 type TokenResponse struct {
 	AccessToken string `json:"access_token"` // The bearer token. It can hold + and /.
 	Type        string `json:"token_type"`   // "Bearer".

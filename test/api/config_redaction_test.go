@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/gob"
 	"encoding/json"
 	"encoding/xml"
@@ -166,6 +167,15 @@ func TestNoEncodingHoldsASecret(t *testing.T) {
 		if showsSecret(out.String()) {
 			t.Errorf("an encoding of %s holds a secret: %q", name, out.String())
 		}
+	}
+	for name, written := range map[string]func() ([]byte, error){
+		"MarshalText": encoding.TextMarshaler(testCredentials()).MarshalText, "MarshalBinary": encoding.BinaryMarshaler(testCredentials()).MarshalBinary,
+		"GobEncode": gob.GobEncoder(testCredentials()).GobEncode,
+	} {
+		text, err := written() // what libraries for YAML, TOML, CBOR or MessagePack ask for
+		require.NoError(t, err, name)
+		assert.Contains(t, string(text), "[REDACTED]", name)
+		assert.False(t, showsSecret(string(text)), name)
 	}
 	text, err := json.Marshal(testCredentials())
 	require.NoError(t, err)
