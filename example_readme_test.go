@@ -65,6 +65,28 @@ func payOut(ctx context.Context, client *kopokopo.Client) error {
 	return nil
 }
 
+// payOnce is the README's section on idempotency keys.
+func payOnce(ctx context.Context, client *kopokopo.Client, handler *kopokopo.Handler) error {
+	salary := kopokopo.SendMoneyReq{Destinations: []kopokopo.SendMoneyDestination{
+		kopokopo.ToMobileWallet("0712 345 678", kopokopo.KES("15000"), "Salary, March"),
+	}}
+	ref, err := client.SendMoney.Create(ctx, salary, kopokopo.WithIdempotencyKey("payroll/2026-03/employee-17/1"))
+	switch {
+	case errors.Is(err, kopokopo.ErrKeyReused):
+		return err // the key stands for another payment: a mistake in the program
+	case errors.Is(err, kopokopo.ErrOutcomeUnknown):
+		return err // call again with the same key, now or after a restart: nothing is sent twice
+	case err != nil:
+		return err // not sent or refused: nothing happened, and the key is free
+	}
+	remember(ref.ID) // the same, however often it is called
+
+	_, err = client.FollowUp(ctx, handler) // every few minutes, and when the program starts
+	return err
+}
+
+func remember(string) {}
+
 // reconcile is the README's section on reconciliation.
 func reconcile(ctx context.Context, client *kopokopo.Client, day time.Time) error {
 	for payment, err := range client.Transactions(ctx, kopokopo.TransactionsQuery{From: day, To: day.AddDate(0, 0, 1)}) {
@@ -107,6 +129,14 @@ func Example() {
 		fmt.Println(waitForPayment(ctx, client, ref))
 	}
 	fmt.Println(payOut(ctx, client))
+	results, err := client.WebhookHandler(func(context.Context, *kopokopo.Notification) error { return nil })
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	before := k2.Count(http.MethodPost, "/api/v2/send_money")
+	fmt.Println(payOnce(ctx, client, results), payOnce(ctx, client, results))
+	fmt.Println("payments sent:", k2.Count(http.MethodPost, "/api/v2/send_money")-before)
 	fmt.Println(reconcile(ctx, client, time.Now().AddDate(0, 0, -2)))
 	// Output:
 	// <nil>
@@ -116,5 +146,7 @@ func Example() {
 	// <nil>
 	// all of it arrived
 	// <nil>
+	// <nil> <nil>
+	// payments sent: 1
 	// <nil>
 }
