@@ -304,6 +304,9 @@ func (r *request) fail(v outbound.Verdict, attempts int, err error) error {
 
 // advice says what to do about an unknown outcome.
 func (r *request) advice() string {
+	if r.key != "" {
+		return "call again with the same idempotency key: nothing is sent until it is known what became of it"
+	}
 	switch r.Class {
 	case outbound.Collect:
 		return "do not charge again: wait for the callback, which returns your metadata, or look in the period's transactions"

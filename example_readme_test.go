@@ -93,6 +93,28 @@ func payOut(ctx context.Context, client *kopokopo.Client) error {
 	return nil
 }
 
+// payOnce is the README's section on idempotency keys.
+func payOnce(ctx context.Context, client *kopokopo.Client, handler *kopokopo.Handler) error {
+	salary := kopokopo.SendMoneyReq{Destinations: []kopokopo.SendMoneyDestination{
+		kopokopo.ToMobileWallet("0712 345 678", kopokopo.KES("15000"), "Salary, March"),
+	}}
+	ref, err := client.SendMoney.Create(ctx, salary, kopokopo.WithIdempotencyKey("payroll/2026-03/employee-17/1"))
+	switch {
+	case errors.Is(err, kopokopo.ErrKeyReused):
+		return err // the key stands for another payment: a mistake in the program
+	case errors.Is(err, kopokopo.ErrOutcomeUnknown):
+		return err // call again with the same key, now or after a restart: nothing is sent twice
+	case err != nil:
+		return err // not sent or refused: nothing happened, and the key is free
+	}
+	remember(ref.ID) // the same, however often it is called
+
+	_, err = client.FollowUp(ctx, handler) // every few minutes, and when the program starts
+	return err
+}
+
+func remember(string) {}
+
 // reconcile is the README's section on reconciliation.
 func reconcile(ctx context.Context, client *kopokopo.Client, from time.Time) (next time.Time, err error) {
 	day := kopokopo.TransactionsQuery{From: from, To: from.AddDate(0, 0, 1)}
@@ -138,6 +160,14 @@ func Example() {
 		fmt.Println(waitForPayment(ctx, client, ref))
 	}
 	fmt.Println(payOut(ctx, client))
+	results, err := client.WebhookHandler(func(context.Context, *kopokopo.Notification) error { return nil })
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	before := k2.Count(http.MethodPost, "/api/v2/send_money")
+	fmt.Println(payOnce(ctx, client, results), payOnce(ctx, client, results))
+	fmt.Println("payments sent:", k2.Count(http.MethodPost, "/api/v2/send_money")-before)
 	from := time.Now().AddDate(0, 0, -2)
 	next, err := reconcile(ctx, client, from)
 	fmt.Println(next.Sub(from).Round(time.Minute), err)
@@ -151,7 +181,9 @@ func Example() {
 	// <nil>
 	// all of it arrived
 	// <nil>
+	// <nil> <nil>
+	// payments sent: 1
 	// 24h0m0s <nil>
 	// <nil>
-	// the ledger moved by KES -15800 and the balance is 84200
+	// the ledger moved by KES -30800 and the balance is 69200
 }

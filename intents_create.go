@@ -340,6 +340,15 @@ func (r route) intend(call *request) (intent Intent, err error) {
 		State: IntentSending, Token: rand.Text()}, v.err()
 }
 
+// routeOf is the route of a stored operation, "POST /api/v2/send_money". ok is false for
+// what no path may be made of.
+func (c *core) routeOf(operation string) (r route, ok bool) {
+	_, collection, _ := strings.Cut(operation, " ")
+	version, name, _ := strings.Cut(strings.TrimPrefix(collection, "/api/"), "/")
+	r = routes(c, version)(strings.ReplaceAll(strings.TrimSuffix(name, "s"), "_", " "), name, outbound.Read, nil)
+	return r, (version == "v1" || version == "v2") && isID(name) && r.path == collection
+}
+
 // digest identifies a request: environment, application, method, path and body. The
 // callback URL is no part of it, since it changes with deployments, and the key itself
 // is none.

@@ -9,11 +9,9 @@ import (
 	"iter"
 	"log/slog"
 	"net/http"
-	"path"
 	"strings"
 
 	"github.com/kopokopo-go/kopokopo/internal/facts"
-	"github.com/kopokopo-go/kopokopo/internal/outbound"
 	"github.com/kopokopo-go/kopokopo/internal/wire"
 )
 
@@ -103,8 +101,9 @@ func (i *Intents) SettleCreated(ctx context.Context, key, id string) error {
 }
 
 // SettleNotCreated records by hand that K2 does not have the request of a key, which is
-// free then: the next create under it is sent. Be certain, since it may pay. It is
-// refused with [ErrIntentBusy] while a sender is at work, and with a
+// free then: the next create under it is sent. Be certain, since it may pay: that K2
+// does not have it, and that no machine that was about to send it has only been asleep.
+// It is refused with [ErrIntentBusy] while a sender is at work, and with a
 // [*ValidationError] for a key that is not in doubt.
 func (i *Intents) SettleNotCreated(ctx context.Context, key string) error {
 	return i.settle(ctx, "settle intent as not created", key, func(v *validation, intent *Intent) {
@@ -302,6 +301,9 @@ func (n *Notification) concluded() bool {
 	return n.final && (!ok || link.Attributes.over())
 }
 
+// mostFailed is after how many failures a FollowUp ends: K2 or the store is down.
+const mostFailed = 100
+
 // FollowUp looks after the payments whose result never came. It reads every intent
 // that was created under an idempotency key and is not final, by its id, and gives a
 // final result to the handler's function as a delivery would be: claimed, committed,
@@ -315,7 +317,8 @@ func (n *Notification) concluded() bool {
 //
 // handled is how many payments are final now: the function has handled their results,
 // at this call or before. The error joins those of all reads and deliveries that failed;
-// the rest was done. It has no outcome, since nothing is created.
+// the rest was done, unless there were a hundred of them. It has no outcome, since
+// nothing is created.
 func (c *Client) FollowUp(ctx context.Context, h *Handler) (handled int, err error) {
 	const op = "follow up"
 	switch {
@@ -340,7 +343,7 @@ func (c *Client) FollowUp(ctx context.Context, h *Handler) (handled int, err err
 		if err != nil {
 			failed = append(failed, err)
 		}
-		if c.core.engine.Usable(ctx) != nil {
+		if c.core.engine.Usable(ctx) != nil || len(failed) >= mostFailed {
 			break
 		}
 	}
@@ -352,19 +355,21 @@ func (c *Client) FollowUp(ctx context.Context, h *Handler) (handled int, err err
 
 // followUp looks after one intent.
 func (c *Client) followUp(ctx context.Context, h *Handler, intent Intent) (done bool, err error) {
-	_, endpoint, _ := strings.Cut(intent.Operation, " ")
+	r, ok := c.core.routeOf(intent.Operation)
 	asked, err := facts.Decode(intent.Facts)
-	if err != nil || asked.Scope != c.core.scope() || intent.ID == "" {
+	if !ok || err != nil || asked.Scope != c.core.scope() || intent.ID == "" {
 		return false, nil // another application's, or nothing to read it by
 	}
-	r := c.core.routeOf(endpoint)
+	if now, err := c.core.intents.get(ctx, intent.Key); err != nil || now.Token != intent.Token {
+		return false, err // its result has come since it was listed
+	}
 	rep, _, err := r.get(ctx, intent.ID, nil)
 	if err != nil {
 		return false, err
 	}
 	n, err := parseEvent(rep.Body)
 	if err == nil {
-		err = n.answers(intent, endpoint, asked)
+		err = n.answers(intent, r.path, asked)
 	}
 	switch {
 	case err != nil:
@@ -392,10 +397,4 @@ func (n *Notification) answers(intent Intent, endpoint string, asked facts.Facts
 		return errors.New("it is not of the request that the idempotency key stands for: another " + differs)
 	}
 	return nil
-}
-
-// routeOf is the route of a collection: "/api/v2/send_money".
-func (c *core) routeOf(collection string) route {
-	name := strings.ReplaceAll(strings.TrimSuffix(path.Base(collection), "s"), "_", " ")
-	return route{core: c, name: name, path: collection, class: outbound.Read, limit: maxResponse}
 }

@@ -29,6 +29,13 @@
 // Put your own reference into a request's Metadata: it comes back in the callback,
 // and is the way home from an unknown outcome.
 //
+// With [WithIdempotencyKey] a payment is created once at most, however often and by
+// whichever process it is asked for: this package stores what is to be sent before it
+// is sent, and what became of it after, in [Config.Intents]. A call with a key that
+// was used returns the payment of then, or says that it is not known yet. The result
+// that K2 posts settles that by itself; [Client.FollowUp] reads the results that never
+// come, and [Client.Intents] lists what a person has to settle.
+//
 // Statuses are read whole: [Outcomer] says what became of a resource, since K2 says
 // "Processed" of a payment that was not paid. [FailureCode] says in a word why one failed.
 //

@@ -196,6 +196,64 @@ func TestFollowUpAndDelivery(t *testing.T) {
 	})
 }
 
+// A result that comes while others are read is not read once more.
+func TestFollowUpAndDeliveryMeanwhile(t *testing.T) {
+	inShop(t, nil, func(s *shop) {
+		for _, key := range []string{"a", "b"} {
+			_, err := s.push(key)
+			require.NoError(s, err)
+		}
+		time.Sleep(resultAfter)
+		s.k2.meanwhile = func() { // while the first of them is read
+			s.k2.meanwhile = nil
+			require.Equal(s, 200, s.post(s.k2.resource("resource-2").resultWith(true, func(a map[string]any) { a["initiation_time"] = nil })))
+		}
+		require.NoError(s, s.follow(1))
+		require.Len(s, s.handled, 2)
+		require.Equal(s, 1, s.handled[0].Revision)
+		require.Equal(s, 1, s.handled[1].Revision)
+		s.is("b", kopokopo.IntentFinal, "resource-2")
+	})
+}
+
+// When K2 is down a FollowUp does not ask for everything that it knows.
+func TestFollowUpGivesUp(t *testing.T) {
+	inShop(t, nil, func(s *shop) {
+		for i := range 150 {
+			_, err := s.push(fmt.Sprint("k", i))
+			require.NoError(s, err)
+		}
+		s.k2.mu.Lock()
+		clear(s.k2.made)
+		s.k2.mu.Unlock()
+		err := s.follow(0)
+		var all *kopokopo.CallError
+		require.ErrorAs(s, err, &all)
+		require.Len(s, all.Err.(interface{ Unwrap() []error }).Unwrap(), 100)
+	})
+}
+
+// What a store says was created is put into a path only if it can be one.
+func TestFollowUpChecksOperations(t *testing.T) {
+	inShop(t, nil, func(s *shop) {
+		_, err := s.push("k")
+		require.NoError(s, err)
+		time.Sleep(resultAfter)
+		have := s.is("k", kopokopo.IntentCreated, "resource-1")
+		for i, operation := range []string{"", "POST", "POST /api/v2/", "POST /api/v3/incoming_payments", "POST /oauth/token",
+			"POST /api/v2/../v1/incoming_payments", "POST /api/v2/incoming_payments/1", "POST /api/v2/x?y", "POST api/v2/incoming_payments", "POST https://evil.example/api/v2/x"} {
+			intent := have
+			intent.Key, intent.Operation = fmt.Sprint("bad-", i), operation
+			begun, err := s.store.inner.Begin(s.Context(), intent, time.Minute)
+			require.NoError(s, err)
+			begun.State, begun.Token = kopokopo.IntentCreated, "created"
+			require.NoError(s, s.store.inner.Update(s.Context(), intent.Token, begun, 0))
+		}
+		require.NoError(s, s.follow(1))
+		require.Len(s, s.k2.Seen(), 2)
+	})
+}
+
 // Processes that follow up at the same time handle each result once.
 func TestFollowUpsAtOnce(t *testing.T) {
 	inShop(t, nil, func(s *shop) {

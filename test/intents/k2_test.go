@@ -23,6 +23,8 @@ type k2 struct {
 	plan func(post) plan      // what becomes of a complete POST; nil for the ordinary
 	edit func(map[string]any) // what is changed in documents that are read; they are pending then
 
+	meanwhile func() // what happens while a document is read
+
 	mu    sync.Mutex
 	posts []post
 	made  map[string]*resource // by id
@@ -144,6 +146,9 @@ const resultAfter = 10 * time.Second
 
 // get answers a read: pending at first, and the result later.
 func (k *k2) get(urlPath string) string {
+	if k.meanwhile != nil {
+		k.meanwhile()
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	r := k.made[path.Base(urlPath)]
