@@ -150,6 +150,8 @@ func TestWhatIsLeftOutChangesNothing(t *testing.T) {
 	require.NoError(t, DecodeLenient([]byte(`{"odd":"1","text":{},"flag":"maybe","number":[],"whole":"","long":{},"lifetime":"?","inner":7}`), &after))
 	before.Odd = 1
 	assert.Equal(t, before, after)
+	require.NoError(t, DecodeLenient([]byte(`{"odd":"1","lifetime":"-1"}`), &after))
+	assert.Zero(t, after.Lifetime, "a lifetime that is over is one that was read")
 }
 
 func TestANumberThatIsNoneIsAnError(t *testing.T) {

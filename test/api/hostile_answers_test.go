@@ -156,7 +156,11 @@ func TestHostileRefusalsKeepTheirStatus(t *testing.T) {
 		Subscriber: kopokopo.Subscriber{FirstName: "Joe", LastName: "Buyer", PhoneNumber: "+254999999999"},
 		Links:      kopokopo.Links{Callback: "https://shop.example/result"}}
 	for name, members := range hostileMembers(hostileSize) {
-		for _, body := range []string{`{` + members + `}`, `[{` + members + `}]`} {
+		bodies := []string{`{` + members + `}`}
+		if strings.Contains(name, "errors") {
+			bodies = append(bodies, `[{`+members+`}]`)
+		}
+		for _, body := range bodies {
 			s.status, s.body = http.StatusBadRequest, body
 			require.LessOrEqual(t, len(body), 1<<20, name)
 			var err error
