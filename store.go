@@ -42,9 +42,10 @@ import (
 //
 // Methods are called from several goroutines at once, Extend beside Commit and
 // Release of the same claim too. They honour the context: when it has ended they
-// return an error soon, and do nothing if it had ended before. An error of any of
-// them but Extend makes the handler answer 503, so that K2 delivers again; a handler
-// tries a failed Extend again.
+// return an error soon, and do nothing if it had ended before. An error of Claim or
+// Commit makes the handler answer 503, so that K2 delivers again. A failed Extend is
+// tried again for as long as the function runs, and after a failed Release the claim
+// is held until its lease ends.
 type DeliveryStore interface {
 	// Claim takes the delivery if nobody has it. Only with State [ClaimFresh] is
 	// there anything to extend, commit or release. It never waits for another claim
