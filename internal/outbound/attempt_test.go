@@ -110,7 +110,7 @@ func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
 func TestPackedAnswers(t *testing.T) { // not parallel: it counts what is allocated
 	var packed bytes.Buffer
 	zip := gzip.NewWriter(&packed)
-	_, _ = io.Copy(zip, io.LimitReader(readerFunc(func(b []byte) (int, error) { clear(b); return len(b), nil }), 64<<20))
+	_, _ = io.Copy(zip, io.LimitReader(readerFunc(func(b []byte) (int, error) { clear(b); return len(b), nil }), 16<<20))
 	require.NoError(t, zip.Close())
 	synctest.Test(t, func(t *testing.T) {
 		f := &far{answer: always(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s", packed.Len(), packed.String()))}

@@ -31,34 +31,36 @@ func TestTextsOfFailures(t *testing.T) {
 		err  error
 		want string
 	}{
-		"cancelled":        {fmt.Errorf("around: %w", context.Canceled), "context canceled"},
-		"too late":         {fmt.Errorf("around: %w", context.DeadlineExceeded), "context deadline exceeded"},
-		"sealed":           {errSealed, errSealed.Error()},
-		"closed":           {fmt.Errorf("around: %w", net.ErrClosed), "use of closed network connection"},
-		"end":              {fmt.Errorf("net/http: %w", io.EOF), "the connection was closed before an answer came"},
-		"break":            {io.ErrUnexpectedEOF, "the answer broke off"},
-		"reset":            {reset, "read tcp: connection reset by peer"},
-		"dial":             {&dialError{errors.New("the tunnel is down")}, "the tunnel is down"},
-		"proxy":            {fmt.Errorf("around: %w", &proxyError{407}), "the proxy answered Proxy Authentication Required"},
-		"certificate":      {fmt.Errorf("around: %w", verify), "tls: failed to verify certificate: x509: expired"},
-		"host":             {fmt.Errorf("around: %w", x509.HostnameError{Certificate: &x509.Certificate{DNSNames: []string{"a"}}, Host: "b"}), "x509: certificate is valid for a, not b"},
-		"record":           {fmt.Errorf("around: %w", tls.RecordHeaderError{Msg: "first record does not look like TLS"}), "tls: first record does not look like TLS"},
-		"alert":            {fmt.Errorf("around: %w", tls.AlertError(40)), "tls: handshake failure"},
-		"tls":              {errors.New("tls: no supported versions"), "tls: no supported versions"},
-		"header timeout":   {errors.New("net/http: timeout awaiting response headers"), "net/http: timeout awaiting response headers"},
-		"http":             {errors.New("http: server gave HTTP response to HTTPS client"), "http: server gave HTTP response to HTTPS client"},
-		"HTTP/2 stream":    {errors.New("stream error: stream ID 1; CANCEL; " + peers), "the HTTP/2 connection or stream failed"},
-		"HTTP/2 GOAWAY":    {errors.New("http2: server sent GOAWAY; debug=" + peers), "the HTTP/2 connection or stream failed"},
-		"status line":      {errors.New(`malformed HTTP response "` + peers + `"`), "the answer is not valid HTTP"},
-		"header line":      {textproto.ProtocolError("header line: " + peers), "the answer is not valid HTTP"},
-		"transport broken": {fmt.Errorf("net/http: HTTP/1.x transport connection broken: %w", textproto.ProtocolError("malformed MIME header line: "+peers)), "the answer is not valid HTTP"},
-		"length":           {errors.New(`bad Content-Length "` + peers + `"`), "the answer is not valid HTTP"},
-		"lengths":          {errors.New(`http: message cannot contain multiple Content-Length headers; got ["` + peers + `"]`), "the answer is not valid HTTP"},
-		"encoding":         {errors.New(`net/http: unsupported transfer encoding: "` + peers + `"`), "the answer is not valid HTTP"},
-		"encodings":        {errors.New(`http: Transfer-Encoding "` + peers + `"`), "the answer is not valid HTTP"},
-		"trailer":          {errors.New(`http: bad trailer key "` + peers + `"`), "the answer is not valid HTTP"},
-		"invalid header":   {errors.New(`net/http: invalid header field value "` + peers + `"`), "the answer is not valid HTTP"},
-		"anything else":    {errors.New(peers), "the answer is not valid HTTP"},
+		"cancelled":            {fmt.Errorf("around: %w", context.Canceled), "context canceled"},
+		"too late":             {fmt.Errorf("around: %w", context.DeadlineExceeded), "context deadline exceeded"},
+		"early":                {fmt.Errorf("%w: %w", ErrEarly, errors.New(peers)), ErrEarly.Error()},
+		"sealed":               {errSealed, errSealed.Error()},
+		"closed":               {fmt.Errorf("around: %w", net.ErrClosed), "use of closed network connection"},
+		"end":                  {fmt.Errorf("net/http: %w", io.EOF), "the connection was closed before an answer came"},
+		"break":                {io.ErrUnexpectedEOF, "the answer broke off"},
+		"reset":                {reset, "read tcp: connection reset by peer"},
+		"dial":                 {&dialError{errors.New("the tunnel is down")}, "the tunnel is down"},
+		"proxy":                {fmt.Errorf("around: %w", &proxyError{407}), "the proxy answered Proxy Authentication Required"},
+		"certificate":          {fmt.Errorf("around: %w", verify), "tls: failed to verify certificate: x509: expired"},
+		"host":                 {fmt.Errorf("around: %w", x509.HostnameError{Certificate: &x509.Certificate{DNSNames: []string{"a"}}, Host: "b"}), "x509: certificate is valid for a, not b"},
+		"record":               {fmt.Errorf("around: %w", tls.RecordHeaderError{Msg: "first record does not look like TLS"}), "tls: first record does not look like TLS"},
+		"alert":                {fmt.Errorf("around: %w", tls.AlertError(40)), "tls: handshake failure"},
+		"tls":                  {errors.New("tls: no supported versions"), "tls: no supported versions"},
+		"header timeout":       {errors.New("net/http: timeout awaiting response headers"), "net/http: timeout awaiting response headers"},
+		"http":                 {errors.New("http: server gave HTTP response to HTTPS client"), "http: server gave HTTP response to HTTPS client"},
+		"HTTP/2 stream":        {errors.New("stream error: stream ID 1; CANCEL; " + peers), "the HTTP/2 connection or stream failed"},
+		"HTTP/2 GOAWAY":        {errors.New("http2: server sent GOAWAY; debug=" + peers), "the HTTP/2 connection or stream failed"},
+		"status line":          {errors.New(`malformed HTTP response "` + peers + `"`), "the answer is not valid HTTP"},
+		"header line":          {textproto.ProtocolError("header line: " + peers), "the answer is not valid HTTP"},
+		"transport broken":     {fmt.Errorf("net/http: HTTP/1.x transport connection broken: %w", textproto.ProtocolError("malformed MIME header line: "+peers)), "the answer is not valid HTTP"},
+		"transport, otherwise": {errors.New("net/http: HTTP/1.x transport connection broken: " + peers), "the answer is not valid HTTP"},
+		"length":               {errors.New(`bad Content-Length "` + peers + `"`), "the answer is not valid HTTP"},
+		"lengths":              {errors.New(`http: message cannot contain multiple Content-Length headers; got ["` + peers + `"]`), "the answer is not valid HTTP"},
+		"encoding":             {errors.New(`net/http: unsupported transfer encoding: "` + peers + `"`), "the answer is not valid HTTP"},
+		"encodings":            {errors.New(`http: Transfer-Encoding "` + peers + `"`), "the answer is not valid HTTP"},
+		"trailer":              {errors.New(`http: bad trailer key "` + peers + `"`), "the answer is not valid HTTP"},
+		"invalid header":       {errors.New(`net/http: invalid header field value "` + peers + `"`), "the answer is not valid HTTP"},
+		"anything else":        {errors.New(peers), "the answer is not valid HTTP"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			assert.Equal(t, row.want, ownText(row.err))
@@ -66,7 +68,7 @@ func TestTextsOfFailures(t *testing.T) {
 			assert.Equal(t, row.want, trip.Error())
 			assert.Equal(t, row.want, describe(trip))
 			assert.Equal(t, "traced: "+row.want, describe(fmt.Errorf("traced: %w", trip)), "with a wrapper's words around it")
-			if strings.Contains(row.err.Error(), peers) && row.err.Error() != peers {
+			if strings.Contains(row.err.Error(), peers) && row.err.Error() != peers && !errors.Is(row.err, ErrEarly) {
 				assert.Equal(t, row.want, describe(row.err), "also where a RoundTripper of the caller's stands on net/http")
 				assert.NotContains(t, describe(fmt.Errorf("traced: %w", row.err)), peers)
 			}
