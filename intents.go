@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -135,6 +136,15 @@ func (i Intent) inDoubt() bool {
 
 // created reports whether K2 has the request.
 func (i Intent) created() bool { return i.State == IntentCreated || i.State == IntentFinal }
+
+// routeOf is the route of a stored operation, "POST /api/v2/send_money". ok is false for
+// what no path may be made of.
+func (c *core) routeOf(operation string) (r route, ok bool) {
+	_, collection, _ := strings.Cut(operation, " ")
+	version, name, _ := strings.Cut(strings.TrimPrefix(collection, "/api/"), "/")
+	r = routes(c, version)(strings.ReplaceAll(strings.TrimSuffix(name, "s"), "_", " "), name, outbound.Read, nil)
+	return r, (version == "v1" || version == "v2") && isID(name) && r.path == collection
+}
 
 // known is the answer to a create whose key was used before for the same request.
 func (i Intent) known(call *request) (Ref, error) {

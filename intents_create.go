@@ -67,13 +67,14 @@ func ask[T any](ctx context.Context, k *intentKeeper, call func(ctx context.Cont
 		value T
 		err   error
 	}
+	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, intentTime)
 	defer cancel()
 	var none T
 	select {
 	case k.calls <- struct{}{}:
 	case <-ctx.Done():
-		return none, fmt.Errorf("intent store: too many calls of it have not returned: %w", ctx.Err())
+		return none, noAnswer(caller)
 	}
 	answers := make(chan answer, 1)
 	go func() {
@@ -91,10 +92,22 @@ func ask[T any](ctx context.Context, k *intentKeeper, call func(ctx context.Cont
 	}()
 	select {
 	case a := <-answers:
+		if caller.Err() == nil && (errors.Is(a.err, context.DeadlineExceeded) || errors.Is(a.err, context.Canceled)) {
+			a.err = errors.New(a.err.Error()) // as text only: it would pass for the end of the caller's context
+		}
 		return a.value, a.err
 	case <-ctx.Done():
-		return none, fmt.Errorf("intent store: %w", ctx.Err())
+		return none, noAnswer(caller)
 	}
+}
+
+// noAnswer is the error of a call of the store that took too long. It is the end of the
+// caller's context only if that has ended.
+func noAnswer(caller context.Context) error {
+	if err := caller.Err(); err != nil {
+		return fmt.Errorf("intent store: %w", err)
+	}
+	return fmt.Errorf("intent store: no answer within %v", intentTime)
 }
 
 func (k *intentKeeper) begin(ctx context.Context, intent Intent, lease time.Duration) (Intent, error) {
@@ -338,15 +351,6 @@ func (r route) intend(call *request) (intent Intent, err error) {
 	said.Scope = r.core.scope()
 	return Intent{Key: call.key, Digest: digest, Operation: call.Method + " " + call.Template, Facts: said.Encode(),
 		State: IntentSending, Token: rand.Text()}, v.err()
-}
-
-// routeOf is the route of a stored operation, "POST /api/v2/send_money". ok is false for
-// what no path may be made of.
-func (c *core) routeOf(operation string) (r route, ok bool) {
-	_, collection, _ := strings.Cut(operation, " ")
-	version, name, _ := strings.Cut(strings.TrimPrefix(collection, "/api/"), "/")
-	r = routes(c, version)(strings.ReplaceAll(strings.TrimSuffix(name, "s"), "_", " "), name, outbound.Read, nil)
-	return r, (version == "v1" || version == "v2") && isID(name) && r.path == collection
 }
 
 // digest identifies a request: environment, application, method, path and body. The

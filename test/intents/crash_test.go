@@ -142,6 +142,24 @@ func TestRecordedAfterTheCaller(t *testing.T) {
 	})
 }
 
+// Whose time is over is told by the error: the store's, or the caller's.
+func TestStoreAndCallerAreTold(t *testing.T) {
+	for _, m := range []mishap{hangsBefore, hangsAfter} {
+		inShop(t, nil, func(s *shop) {
+			s.store.meet("Begin", m)
+			_, err := s.push("k")
+			s.notSent(err)
+			require.NotErrorIs(s, err, context.DeadlineExceeded)
+			s.store.meet("Begin", m)
+			ctx, cancel := context.WithTimeout(s.Context(), time.Second)
+			defer cancel()
+			_, err = push(ctx, s.client, "1500", "", kopokopo.WithIdempotencyKey("k2"))
+			s.notSent(err, context.DeadlineExceeded)
+			time.Sleep(time.Minute)
+		})
+	}
+}
+
 // hostile is a store whose errors do harm: they panic, or pass for an outcome.
 type hostile struct {
 	kopokopo.IntentStore
