@@ -78,7 +78,11 @@ func embedded(ctx context.Context) error {
 		return err
 	}
 	fmt.Println("4. Asked the customer for KES 100: incoming payment", id)
+	return follow(ctx, sdk, token.AccessToken, id, results, events)
+}
 
+// follow waits for what K2 posts about the payment.
+func follow(ctx context.Context, sdk kopokopo.SDK, token, id string, results, events <-chan []byte) error {
 	select {
 	case body := <-results:
 		got, err := sdk.ProcessIncommingMpesaPayment(string(body))
@@ -93,7 +97,7 @@ func embedded(ctx context.Context) error {
 		return fmt.Errorf("no callback: %w", ctx.Err())
 	}
 
-	payment, err := sdk.QueryIncommingMpesaPayment(token.AccessToken, id)
+	payment, err := sdk.QueryIncommingMpesaPayment(token, id)
 	if err != nil {
 		return err
 	}
