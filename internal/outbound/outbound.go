@@ -9,8 +9,8 @@
 // answer is the answer to this very request is certain for class M alone, whose
 // requests each have a connection of their own. Requests of the other classes share
 // connections that are kept alive. There, an answer that was there before the first
-// byte of the request is not believed; but a peer that says one answer too many at
-// the right moment cannot be told from one that answers.
+// byte of the request is not believed, and its connection is closed; but a peer that
+// says one answer too many at the right moment cannot be told from one that answers.
 package outbound
 
 import (
