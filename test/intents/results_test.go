@@ -256,6 +256,26 @@ func TestStoreFailsOnResult(t *testing.T) {
 	}
 }
 
+// Of settlement transfers K2 keeps no metadata: no result finds its way back to the key,
+// and a person settles it.
+func TestTransfersAreSettledByHand(t *testing.T) {
+	inShop(t, inTurn(unclear(true, 500)), func(s *shop) {
+		transfer := creations[len(creations)-1]
+		_, err := transfer.create(s.Context(), s.client, nil, "", kopokopo.WithIdempotencyKey("k"))
+		s.unknown(err)
+		require.Equal(s, 200, s.post(s.k2.first().result(true)))
+		s.is("k", kopokopo.IntentInDoubt, "")
+		require.NoError(s, s.client.Intents.SettleCreated(s.Context(), "k", "resource-1"))
+		ref, err := transfer.create(s.Context(), s.client, nil, "", kopokopo.WithIdempotencyKey("k"))
+		require.NoError(s, err)
+		require.Equal(s, "resource-1", ref.ID)
+		time.Sleep(resultAfter)
+		require.NoError(s, s.follow(1), "it is read by its id")
+		s.is("k", kopokopo.IntentFinal, "resource-1")
+		require.Equal(s, 1, s.k2.total())
+	})
+}
+
 // A duplicate settles what the first delivery could not finish.
 func TestDuplicateFinishes(t *testing.T) {
 	inShop(t, nil, func(s *shop) {

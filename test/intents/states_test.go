@@ -149,6 +149,38 @@ func TestRepeatedUnderTheLease(t *testing.T) {
 	}
 }
 
+// An extended lease is as good as a new one.
+func TestLeaseIsExtendedOnce(t *testing.T) {
+	inShop(t, inTurn(refusal(429, "Retry-After: 50"), refusal(429, "Retry-After: 1")), func(s *shop) {
+		_, err := s.push("k")
+		require.NoError(s, err)
+		require.Equal(s, 3, s.k2.total())
+		require.Equal(s, []string{"begin", "sending", "created"}, s.store.writes())
+	})
+}
+
+// A caller that goes while the store takes the key leaves it free.
+func TestCallerGoesWhileKeyIsTaken(t *testing.T) {
+	inShop(t, nil, func(s *shop) {
+		ctx, cancel := context.WithTimeout(s.Context(), time.Second)
+		defer cancel()
+		_, err := push(ctx, s.client, "1500", "", kopokopo.WithIdempotencyKey("k"))
+		s.notSent(err, context.DeadlineExceeded)
+		require.Zero(s, s.k2.Dialled())
+		s.is("k", kopokopo.IntentFree, "")
+		time.Sleep(time.Minute) // until the store has answered
+	}, func(cfg *kopokopo.Config) { cfg.Intents = lingering{cfg.Intents} })
+}
+
+// lingering is a store that takes a key at once and says so late.
+type lingering struct{ kopokopo.IntentStore }
+
+func (s lingering) Begin(ctx context.Context, intent kopokopo.Intent, lease time.Duration) (kopokopo.Intent, error) {
+	have, err := s.IntentStore.Begin(ctx, intent, lease)
+	time.Sleep(2 * time.Second)
+	return have, err
+}
+
 // While a sender waits for its next attempt its lease may end. It sends only after it
 // has extended the lease, and so not when somebody else has settled the key meanwhile.
 func TestNoAttemptWithoutTheLease(t *testing.T) {
