@@ -585,7 +585,7 @@ func TestTheEndOfTheCallersContextStandsInFront(t *testing.T) {
 		for _, end := range []error{context.Canceled, context.DeadlineExceeded} {
 			e := engine(t, over(func(req *http.Request) (*http.Response, error) {
 				<-req.Context().Done()
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				return nil, end
 			}))
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -623,9 +623,12 @@ func TestACallThatIsOverIsNotSent(t *testing.T) {
 	})
 }
 
+// testKey is the key of a value in a caller's context.
+type testKey struct{}
+
 // Contexts that net/http derives from an attempt's need no goroutine each.
 func TestContextsOfAnAttemptCostNoGoroutines(t *testing.T) { // not parallel: it counts goroutines
-	ctx, release := join(t.Context(), context.WithValue(t.Context(), "k", "v"), time.Time{}) //nolint:revive,staticcheck // a key
+	ctx, release := join(t.Context(), context.WithValue(t.Context(), testKey{}, "v"), time.Time{})
 	defer release()
 	before := runtime.NumGoroutine()
 	for range 100 {

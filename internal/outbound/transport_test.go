@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -107,11 +108,13 @@ func TestWhoSpeaksHTTP2(t *testing.T) {
 		base *http.Transport
 		want bool
 	}{
-		"nothing set":      {&http.Transport{}, true},
-		"asked for":        {&http.Transport{ForceAttemptHTTP2: true, DialContext: dial}, true},
-		"DialContext":      {&http.Transport{DialContext: dial}, false},
-		"DialTLSContext":   {&http.Transport{DialTLSContext: dial}, false},
-		"Dial":             {&http.Transport{Dial: oldDial}, false},
+		"nothing set":    {&http.Transport{}, true},
+		"asked for":      {&http.Transport{ForceAttemptHTTP2: true, DialContext: dial}, true},
+		"DialContext":    {&http.Transport{DialContext: dial}, false},
+		"DialTLSContext": {&http.Transport{DialTLSContext: dial}, false},
+		//lint:ignore SA1019 deprecated, and still somebody's only dialer
+		"Dial": {&http.Transport{Dial: oldDial}, false},
+		//lint:ignore SA1019 deprecated, and still somebody's only dialer
 		"DialTLS":          {&http.Transport{DialTLS: oldDial}, false},
 		"TLSNextProto":     {&http.Transport{TLSNextProto: none}, false},
 		"Protocols":        {&http.Transport{Protocols: new(http.Protocols)}, false},
@@ -234,7 +237,9 @@ func TestAProxysAddressStaysOutOfErrors(t *testing.T) {
 		f := &far{}
 		e := f.engine(t, func(cfg *Config) {
 			base := f.transport()
-			base.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse("http://user:" + password + "@proxy:nonsense") }
+			base.Proxy = func(*http.Request) (*url.URL, error) {
+				return url.Parse(fmt.Sprintf("http://user:%s@proxy:nonsense", password))
+			}
 			cfg.HTTPClient = &http.Client{Transport: base}
 		})
 		_, err := e.Do(t.Context(), call(c))

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"errors"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -102,7 +103,7 @@ func TestWhatErrorsAreMadeOf(t *testing.T) {
 // What a wrapper's error is made of stays reachable, but for what is of this package.
 func TestWhatAWrappersErrorIsMadeOf(t *testing.T) {
 	t.Parallel()
-	cause := &http.ProtocolError{ErrorString: "the wrapper's own"}
+	cause := &net.AddrError{Err: "the wrapper's own"}
 	client, err := kopokopo.New(kopokopo.Config{BaseURL: testBase, TokenSource: oneToken("token"), MaxRetries: -1,
 		HTTPClient: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 			return nil, errors.Join(cause, &kopokopo.APIError{StatusCode: 401}, &kopokopo.FailedError{Outcome: kopokopo.OutcomeFailed}, kopokopo.ErrNoLocation)
@@ -110,7 +111,7 @@ func TestWhatAWrappersErrorIsMadeOf(t *testing.T) {
 	require.NoError(t, err)
 	defer client.Close()
 	_, err = client.V1.Payments.Create(t.Context(), validPayment())
-	var own *http.ProtocolError
+	var own *net.AddrError
 	require.ErrorAs(t, err, &own)
 	assert.Same(t, cause, own)
 	require.ErrorIs(t, err, cause)
