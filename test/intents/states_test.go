@@ -3,6 +3,7 @@ package intents_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -223,6 +224,8 @@ func TestNoAttemptWithoutTheLease(t *testing.T) {
 			all.Wait()
 			require.Equal(s, 2, s.k2.total(), "the refused one and that of the second call")
 			s.is("k", kopokopo.IntentCreated, ref.ID)
+			s.logged("WARN", 1, "settled otherwise")
+			s.logged("ERROR", 0, "")
 		})
 	})
 }
@@ -272,6 +275,34 @@ func TestVolatileMemoryWarns(t *testing.T) {
 		require.NoError(s, err)
 		s.silent()
 	}, own, production)
+}
+
+// A Location that no database may take costs later callers the Location, and nothing else.
+func TestOddLocations(t *testing.T) {
+	for name, location := range map[string]string{
+		"long":      "https://sandbox.kopokopo.com/" + strings.Repeat("x", 2000) + "/incoming_payments/resource-1",
+		"no ASCII":  "https://sandbox.kopokopo.com/\xff/incoming_payments/resource-1",
+		"with tabs": "https://sandbox.kopokopo.com/api/v2/incoming_payments/resource-1\t?x",
+	} {
+		t.Run(name, func(t *testing.T) {
+			odd := ordinary
+			odd.raw = testkit.Answer(201, "", "Location: "+location)
+			inShop(t, inTurn(odd), func(s *shop) {
+				ref, err := s.push("k")
+				if name == "with tabs" {
+					s.unknown(err, kopokopo.ErrNoLocation)
+					require.Empty(s, s.is("k", kopokopo.IntentInDoubt, "").Location)
+					return
+				}
+				require.NoError(s, err)
+				require.Equal(s, location, ref.Location)
+				require.Empty(s, s.is("k", kopokopo.IntentCreated, ref.ID).Location)
+				again, err := s.push("k")
+				require.NoError(s, err)
+				require.Equal(s, kopokopo.Ref{ID: ref.ID}, again)
+			})
+		})
+	}
 }
 
 // The default store is the client's own.
