@@ -95,7 +95,8 @@ func TestARefusalBehindARepeatedRequest(t *testing.T) {
 	}
 	t.Run("two at once", func(t *testing.T) {
 		fault(t, writers, []string{callers}, func(e *env) {
-			e.w.Script = answers(answer(409, ""))
+			// A moment each, so that the second has begun before the first is answered.
+			e.w.Script = always(readWhole, pause(time.Second), send(answer(409, "")), hang)
 			e.wrap(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
 				body, _ := io.ReadAll(req.Body)
 				both := make(chan *http.Response, 2)

@@ -3,6 +3,7 @@ package intents_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/kopokopo-go/kopokopo"
@@ -40,13 +41,16 @@ func (w *world) written(a *actor, before, after kopokopo.Intent) {
 func (w *world) judge() {
 	created := w.k2.count(func(p post) bool { return p.plan.create })
 	refused := w.k2.count(func(p post) bool { return p.plan.refused })
-	if created > 1+w.hands {
-		w.fault("K2 created %d times, and a person freed the key %d times", created, w.hands)
+	w.mu.Lock() // a store that hung may only answer now
+	hands, done := w.hands, slices.Clone(w.done)
+	w.mu.Unlock()
+	if created > 1+hands {
+		w.fault("K2 created %d times, and a person freed the key %d times", created, hands)
 	}
-	if n := w.k2.total(); n > 1+refused+w.hands {
-		w.fault("K2 saw %d complete POSTs, of which it refused %d; a person freed the key %d times", n, refused, w.hands)
+	if n := w.k2.total(); n > 1+refused+hands {
+		w.fault("K2 saw %d complete POSTs, of which it refused %d; a person freed the key %d times", n, refused, hands)
 	}
-	for _, a := range w.done {
+	for _, a := range done {
 		w.judgeAnswer(a)
 	}
 }
