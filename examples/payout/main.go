@@ -1,5 +1,6 @@
-// Command payout pays three people at once and tells who got the money. It runs
-// against an embedded Kopo Kopo: no account, no internet, no money.
+// Command payout pays fifty people, tells who got the money, and pays those again, one by
+// one, who did not. It runs against an embedded Kopo Kopo: no account, no internet, no
+// money. The paying itself is package payroll, beside it.
 package main
 
 import (
@@ -12,13 +13,14 @@ import (
 	"time"
 
 	"github.com/kopokopo-go/kopokopo"
+	"github.com/kopokopo-go/kopokopo/examples/payout/payroll"
 	"github.com/kopokopo-go/kopokopo/kopokopotest"
 )
 
 func main() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	k2 := kopokopotest.NewServer()
+	k2 := kopokopotest.NewServer(kopokopotest.WithDestinations(decide))
 	defer k2.Close()
 	if err := run(ctx, k2.Config(), os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "payout:", err)
@@ -26,38 +28,68 @@ func main() {
 	}
 }
 
+// phone is that of person i.
+func phone(i int) string { return fmt.Sprintf("2547123456%02d", i) }
+
+// decide makes some of the payments go wrong.
+func decide(d kopokopotest.Destination) (plan kopokopotest.DestinationPlan) {
+	switch d.Number {
+	case phone(7): // at first
+		if d.Try == 1 {
+			plan.Reasons = kopokopotest.FailureReasons(kopokopo.FailureLimitOrBusy)
+		}
+	case phone(21): // for a while, and then it fails, but for the first time only
+		if d.Try == 1 {
+			plan.Pending, plan.Reasons = 300*time.Millisecond, kopokopotest.FailureReasons(kopokopo.FailureExpired)
+		}
+	case phone(33): // every time
+		plan.Reasons = kopokopotest.FailureReasons(kopokopo.FailureNoAnswer)
+	case phone(42): // nobody knows, ever
+		plan.Pending, plan.Status = -1, "Unclear"
+	}
+	return plan
+}
+
 func run(ctx context.Context, cfg kopokopo.Config, out io.Writer) error {
 	cfg.CallbackURL = "https://shop.example/kopokopo" // where K2 posts the results
+	cfg.Intents = kopokopo.NewMemoryIntents(0, 0)     // one that is durable, for a real payroll
 	client, err := kopokopo.New(cfg)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-
-	// Created, not sent twice: after ErrOutcomeUnknown, find out before paying again.
-	ref, err := client.SendMoney.Create(ctx, kopokopo.SendMoneyReq{
-		Destinations: []kopokopo.SendMoneyDestination{
-			kopokopo.ToMobileWallet("0712 345 678", kopokopo.KES("15000"), "Salary, March"),
-			kopokopo.ToMobileWallet(kopokopotest.FailPhone, kopokopo.KES("12000"), "Salary, March"), // never arrives
-			kopokopo.ToPaybill("888880", "12345678", kopokopo.KES("2300"), "Electricity"),
-		},
-		Metadata: map[string]any{"payroll": "2026-03"}, // comes back in the result
-	})
-	if err != nil {
-		return err
+	march := payroll.Payroll{Client: client, Name: "2026-03", Tries: 2}
+	for i := range 50 {
+		march.Rows = append(march.Rows, kopokopo.ToMobileWallet(phone(i), kopokopo.KES("1500"), "Salary, March"))
 	}
-	fmt.Fprintln(out, "K2 has accepted the payments.")
-
-	// The id is all that is needed to wait, also for a process that was restarted.
-	doc, err := client.SendMoney.Wait(ctx, ref.ID)
-	if err != nil && !errors.Is(err, kopokopo.ErrPartial) && !errors.Is(err, kopokopo.ErrPaymentFailed) {
-		return err
-	}
-	fmt.Fprintln(out, "All in all:", doc.Attributes.Outcome())
-	for _, batch := range doc.Attributes.TransferBatches {
-		for _, paid := range batch.Disbursements {
-			fmt.Fprintf(out, "  %s KES %s: %s %s\n", paid.DestinationType, paid.Amount, paid.Status, strings.Join(paid.Errors, "; "))
+	lines, err := march.Run(ctx)
+	for range 10 { // for one second; a real payroll is run again every few minutes, for days
+		if payroll.Done(lines) || ctx.Err() != nil {
+			break
 		}
+		time.Sleep(100 * time.Millisecond)
+		lines, err = march.Run(ctx)
+	}
+	if err = errors.Join(err, ctx.Err()); err != nil {
+		return err
+	}
+	for _, line := range lines {
+		show(out, line)
 	}
 	return nil
+}
+
+// show tells how it stands with one row.
+func show(out io.Writer, line payroll.Line) {
+	fmt.Fprintf(out, "%2d %s", line.Index, line.Outcome)
+	if line.Try > 0 {
+		fmt.Fprintf(out, ", paid again: %d", line.Try)
+	}
+	if line.Reference != "" {
+		fmt.Fprint(out, ", receipt ", line.Reference)
+	}
+	if len(line.Reasons) > 0 {
+		fmt.Fprint(out, ": ", strings.Join(line.Reasons, "; "))
+	}
+	fmt.Fprintln(out)
 }

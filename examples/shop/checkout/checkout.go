@@ -88,7 +88,7 @@ func (s *Shop) receive(ctx context.Context, n *kopokopo.Notification) error {
 	if undecided != nil || !ok || n.Sample {
 		return undecided
 	}
-	payment := result.Attributes
+	payment := result.Attributes // if it succeeded, it has a receipt: else it were undecided
 	order, _ := payment.Metadata["order"].(string)
 	attempt, _ := payment.Metadata["attempt"].(string)
 	switch payment.Outcome() {
@@ -120,6 +120,10 @@ func (s *Shop) FollowUp(ctx context.Context, every time.Duration, failed func(er
 // Client.Intents.SettleCreated or SettleNotCreated. Then its button works again.
 func (s *Shop) doubts(w http.ResponseWriter, r *http.Request) {
 	for intent, err := range s.Client.Intents.InDoubt(r.Context()) {
-		fmt.Fprintln(w, intent.Key, err)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		fmt.Fprintln(w, intent.Key)
 	}
 }
