@@ -62,7 +62,7 @@ func open(s scenario, t *tally) (*world, error) {
 		ids: map[string][]string{}, charged: map[string]int{}, paid: map[string]int{}}
 	w.ctx, w.end = context.WithCancel(context.Background())
 	w.k2 = kopokopotest.NewInMemoryServer(append([]kopokopotest.Option{
-		kopokopotest.WithDelay(8*time.Second), kopokopotest.WithRedelivery(4, 500*time.Millisecond),
+		kopokopotest.WithDelay(8 * time.Second), kopokopotest.WithRedelivery(4, 500*time.Millisecond),
 		kopokopotest.WithOutcome(w.push), kopokopotest.WithDestinations(w.disburse), kopokopotest.WithDelivery(w.post),
 	}, s.server...)...)
 	w.k2.Handle(callbackURL, http.HandlerFunc(w.door))
