@@ -26,6 +26,13 @@
 //   - [ErrRefused]: K2 answered, and did not act,
 //   - [ErrOutcomeUnknown]: nobody knows. Find out before paying again.
 //
+// What pays out has a connection of its own for each request, so that its answer can be
+// no other's. The rest, STK pushes among it, shares connections that are kept alive: two
+// round trips more would be too dear for every push. There, an answer that came before
+// its request is not believed, nor a Location of another collection, and CreateAndWait
+// compares what K2 has with what was asked; a peer that says one answer too many at the
+// right moment, and of the same collection, cannot be told from K2 by Create alone.
+//
 // Put your own reference into a request's Metadata: it comes back in the callback,
 // and is the way home from an unknown outcome.
 //
