@@ -324,7 +324,7 @@ const digestVersion = "kopokopo-intent-1"
 // intend makes the intent of a create, and puts the key into the metadata of its body.
 func (r route) intend(call *request) (intent Intent, err error) {
 	var body map[string]any
-	if err := wire.Decode(call.Body, &body); err != nil {
+	if err := wire.DecodeUnchecked(call.Body, &body); err != nil {
 		return Intent{}, err
 	}
 	metadata, _ := body["metadata"].(map[string]any)

@@ -353,3 +353,17 @@ func TestOneStoreForTwoEnvironments(t *testing.T) {
 		require.Equal(s, first, again)
 	}, production)
 }
+
+// What a merchant sends is the merchant's own: the limits for foreign documents, which
+// have few values for their size, do not hold for it, with a key or without.
+func TestDenseMetadataUnderAKey(t *testing.T) {
+	inShop(t, inTurn(ordinary), func(s *shop) {
+		req := withPush(map[string]any{"rows": make([]int, 20_000)}, "https://shop.example/result")
+		for range 2 {
+			ref, err := s.client.IncomingPayments.Create(s.Context(), req, kopokopo.WithIdempotencyKey("k"))
+			require.NoError(s, err)
+			require.Equal(s, "resource-1", ref.ID)
+		}
+		require.Equal(s, 1, s.k2.total())
+	})
+}
