@@ -91,5 +91,8 @@ func show(out io.Writer, line payroll.Line) {
 	if len(line.Reasons) > 0 {
 		fmt.Fprint(out, ": ", strings.Join(line.Reasons, "; "))
 	}
+	if line.Err != nil {
+		fmt.Fprint(out, ": ", line.Err)
+	}
 	fmt.Fprintln(out)
 }
