@@ -240,7 +240,7 @@ func TestFollowUpChecksOperations(t *testing.T) {
 		require.NoError(s, err)
 		time.Sleep(resultAfter)
 		have := s.is("k", kopokopo.IntentCreated, "resource-1")
-		for i, operation := range []string{"", "POST", "POST /api/v2/", "POST /api/v3/incoming_payments", "POST /oauth/token",
+		for i, operation := range []string{"", "POST", "POST /api/v2/", "POST /api/v3/incoming_payments", "POST /oauth/token", "POST v2/incoming_payments",
 			"POST /api/v2/../v1/incoming_payments", "POST /api/v2/incoming_payments/1", "POST /api/v2/x?y", "POST api/v2/incoming_payments", "POST https://evil.example/api/v2/x"} {
 			intent := have
 			intent.Key, intent.Operation = fmt.Sprint("bad-", i), operation
@@ -249,7 +249,10 @@ func TestFollowUpChecksOperations(t *testing.T) {
 			begun.State, begun.Token = kopokopo.IntentCreated, "created"
 			require.NoError(s, s.store.inner.Update(s.Context(), intent.Token, begun, 0))
 		}
+		bad := len(keysOf(s, s.client.Intents.Unfinished(s.Context()))) - 1
 		require.NoError(s, s.follow(1))
+		require.Len(s, keysOf(s, s.client.Intents.Unfinished(s.Context())), bad, "they are left alone")
+		s.is("k", kopokopo.IntentFinal, "resource-1")
 		require.Len(s, s.k2.Seen(), 2)
 	})
 }
@@ -296,6 +299,24 @@ func TestFollowUpDistrusts(t *testing.T) {
 		s.is("k", kopokopo.IntentCreated, "resource-1")
 		require.Empty(s, s.handled)
 	})
+}
+
+// Where K2 returns no metadata with a document, the id alone says what it is of.
+func TestFollowUpWithoutMetadata(t *testing.T) {
+	for _, change := range []func(map[string]any){
+		func(a map[string]any) { delete(a, "metadata") },
+		func(a map[string]any) { a["metadata"] = []any{} },
+		func(a map[string]any) { a["metadata"] = nil },
+	} {
+		inShop(t, nil, func(s *shop) {
+			_, err := s.push("k")
+			require.NoError(s, err)
+			s.k2.edit = change
+			time.Sleep(resultAfter)
+			require.NoError(s, s.follow(1))
+			s.is("k", kopokopo.IntentFinal, "resource-1")
+		})
+	}
 }
 
 // A payment link is not followed up when it was made, but when it was paid, or cannot be

@@ -21,7 +21,7 @@ import (
 type k2 struct {
 	testkit.RawServer
 	plan func(post) plan      // what becomes of a complete POST; nil for the ordinary
-	edit func(map[string]any) // what is changed in documents that are read; they are pending then
+	edit func(map[string]any) // what is changed in documents that are read
 
 	meanwhile func() // what happens while a document is read
 
@@ -155,10 +155,11 @@ func (k *k2) get(urlPath string) string {
 	if r == nil {
 		return testkit.Answer(404, "")
 	}
-	if k.edit != nil {
-		return testkit.Answer(200, r.resultWith(false, k.edit))
+	edit := k.edit
+	if edit == nil {
+		edit = func(map[string]any) {}
 	}
-	return testkit.Answer(200, r.result(time.Since(r.at) >= resultAfter))
+	return testkit.Answer(200, r.resultWith(time.Since(r.at) >= resultAfter, edit))
 }
 
 // count returns how many complete POSTs satisfy a condition.

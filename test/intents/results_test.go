@@ -1,6 +1,7 @@
 package intents_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -288,5 +289,41 @@ func TestDuplicateFinishes(t *testing.T) {
 		require.Equal(s, 200, s.post(s.k2.first().result(true)))
 		s.is("k", kopokopo.IntentFinal, "resource-1")
 		require.Len(s, s.handled, 1)
+		writes := len(s.store.writes())
+		require.Equal(s, 200, s.post(s.k2.first().result(true)))
+		require.Len(s, s.store.writes(), writes, "what is final is not written again")
 	})
+}
+
+// Somebody else writes between the reading and the writing of an intent: it is read again,
+// but not for ever.
+func TestResultOverOthersWrites(t *testing.T) {
+	for times, status := range map[int]int{1: 200, 4: 200, 5: 503} {
+		inShop(t, inTurn(unclear(true, 500)), func(s *shop) {
+			_, err := s.push("k")
+			s.unknown(err)
+			before := s.client
+			s.open(func(cfg *kopokopo.Config) { cfg.Intents = &meddled{IntentStore: s.store.inner, times: times} })
+			defer before.Close()
+			require.Equal(s, status, s.post(s.k2.first().result(true)), "%d others", times)
+			require.Equal(s, 200, s.post(s.k2.first().result(true)))
+			s.is("k", kopokopo.IntentFinal, "resource-1")
+		})
+	}
+}
+
+// meddled is a store in which somebody else is a little faster, for some times.
+type meddled struct {
+	kopokopo.IntentStore
+	times int
+}
+
+func (s *meddled) Get(ctx context.Context, key string) (kopokopo.Intent, error) {
+	have, err := s.IntentStore.Get(ctx, key)
+	if s.times--; s.times >= 0 && err == nil {
+		other := have
+		other.Token = fmt.Sprint("other-", s.times)
+		err = s.IntentStore.Update(ctx, have.Token, other, 0)
+	}
+	return have, err
 }
